@@ -9,23 +9,60 @@ use std::time::Duration;
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    RunStarted { playbook: String, hosts: Vec<String>, check: bool },
-    PlayStarted { play: String, hosts: Vec<String> },
+    RunStarted {
+        playbook: String,
+        hosts: Vec<String>,
+        check: bool,
+    },
+    PlayStarted {
+        play: String,
+        hosts: Vec<String>,
+    },
     /// The hosts of a batch go at the same time; `of` batches in all.
-    BatchStarted { number: usize, of: usize, hosts: Vec<String> },
+    BatchStarted {
+        number: usize,
+        of: usize,
+        hosts: Vec<String>,
+    },
     /// A phase of reaching a host: `connecting`, `authenticating`, `sending the worker`, `ready`.
-    Reaching { host: String, phase: String },
-    Unreachable { host: String, failure: Failure },
-    StepStarted { host: String, title: String, item: Option<String> },
-    Progress { host: String, text: String },
+    Reaching {
+        host: String,
+        phase: String,
+    },
+    Unreachable {
+        host: String,
+        failure: Failure,
+    },
+    StepStarted {
+        host: String,
+        title: String,
+        item: Option<String>,
+    },
+    Progress {
+        host: String,
+        text: String,
+    },
     StepEnded(StepEnded),
     /// Content on its way to a host, in bytes.
-    Sending { host: String, name: String, sent: u64, size: u64 },
+    Sending {
+        host: String,
+        name: String,
+        sent: u64,
+        size: u64,
+    },
     /// The host leaves the run: it failed, or the play says so.
-    HostStopped { host: String, reason: String },
+    HostStopped {
+        host: String,
+        reason: String,
+    },
     /// Something people should know that is no failure.
-    Note { host: Option<String>, text: String },
-    RunEnded { recap: Recap },
+    Note {
+        host: Option<String>,
+        text: String,
+    },
+    RunEnded {
+        recap: Recap,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]

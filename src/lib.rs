@@ -3,4 +3,5 @@ pub mod event;
 pub mod modules;
 pub mod source;
 pub mod system;
+pub mod vars;
 pub mod wire;

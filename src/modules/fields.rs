@@ -34,4 +34,3 @@ impl<'de> Deserializer<'de> for Ask<'_> {
         unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
     }
 }
-

@@ -116,9 +116,11 @@ fn utf8(name: String, bytes: Vec<u8>) -> Result<Arc<File>> {
                 .filter(|b| **b == b'\n')
                 .count()
                 + 1;
-            Err(Problem::new(format!("{name}:{line}: the file is not UTF-8"))
-                .help("save it as UTF-8")
-                .into())
+            Err(
+                Problem::new(format!("{name}:{line}: the file is not UTF-8"))
+                    .help("save it as UTF-8")
+                    .into(),
+            )
         }
     }
 }
@@ -152,5 +154,6 @@ fn built_in_dir(folder: &str) -> Option<&'static Dir<'static>> {
 
 fn shown(path: &Path) -> String {
     let text = path.display().to_string();
-    text.strip_prefix("./").map_or(text.clone(), ToOwned::to_owned)
+    text.strip_prefix("./")
+        .map_or(text.clone(), ToOwned::to_owned)
 }

@@ -84,8 +84,7 @@ impl System {
 
     /// The names in a directory, sorted.
     pub fn list(&self, path: &Path) -> Result<Vec<String>> {
-        let entries =
-            std::fs::read_dir(self.locate(path)).map_err(|e| failed("list", path, &e))?;
+        let entries = std::fs::read_dir(self.locate(path)).map_err(|e| failed("list", path, &e))?;
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry.map_err(|e| failed("list", path, &e))?;
@@ -143,7 +142,8 @@ impl System {
             .set_permissions(std::fs::Permissions::from_mode(mode))
             .map_err(wrong)?;
         file.as_file().sync_all().map_err(wrong)?;
-        file.persist(&real).map_err(|e| failed("write", path, &e.error))?;
+        file.persist(&real)
+            .map_err(|e| failed("write", path, &e.error))?;
         sync_dir(parent);
         Ok(())
     }

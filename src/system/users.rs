@@ -42,8 +42,10 @@ impl System {
         match self.user(name)? {
             Some(user) => Ok(user.uid),
             None if self.is_rehearsal() => Ok(rustix::process::getuid().as_raw()),
-            None => Err(Failure::new(format!("there is no user `{name}` on this host"))
-                .help("create it with a `user` task before this one")),
+            None => Err(
+                Failure::new(format!("there is no user `{name}` on this host"))
+                    .help("create it with a `user` task before this one"),
+            ),
         }
     }
 
@@ -55,8 +57,10 @@ impl System {
         match self.group(name)? {
             Some(group) => Ok(group.gid),
             None if self.is_rehearsal() => Ok(rustix::process::getgid().as_raw()),
-            None => Err(Failure::new(format!("there is no group `{name}` on this host"))
-                .help("create it with a `group` task before this one")),
+            None => Err(
+                Failure::new(format!("there is no group `{name}` on this host"))
+                    .help("create it with a `group` task before this one"),
+            ),
         }
     }
 

@@ -25,7 +25,10 @@ pub enum ToWorker {
         data: Vec<u8>,
     },
     /// The controller cannot give the content any more.
-    Refused { digest: Digest, reason: String },
+    Refused {
+        digest: Digest,
+        reason: String,
+    },
     /// Finish the current step, then stop.
     Stop,
 }
@@ -41,14 +44,24 @@ pub enum FromWorker {
         /// Handlers that an earlier run made due and did not settle.
         due: Vec<String>,
     },
-    Started { step: u32 },
+    Started {
+        step: u32,
+    },
     /// Something worth showing while a step goes on: a wait's reason, bytes unpacked.
-    Progress { step: u32, text: String },
+    Progress {
+        step: u32,
+        text: String,
+    },
     Told(Told),
     /// The worker lacks this content.
-    Want { digest: Digest },
+    Want {
+        digest: Digest,
+    },
     /// The order is through. `failed` when a step failed and nothing rescued it.
-    Done { order: u32, failed: bool },
+    Done {
+        order: u32,
+        failed: bool,
+    },
 }
 
 mod bytes {
