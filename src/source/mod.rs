@@ -4,8 +4,11 @@
 //! out together, each with file, line, column, the text, a reason and a fix.
 
 mod library;
+mod loader;
 mod nearest;
 mod problem;
+mod scalar;
+mod syntax;
 mod yaml;
 
 pub use library::{Bytes, Library, read};
