@@ -28,26 +28,40 @@ pub fn check_template(file: &Arc<File>, problems: &mut Problems) {
 
 /// What `when`, `until` and their kind take: a boolean, or an expression without braces.
 pub fn check_condition(node: &Node, problems: &mut Problems) {
-    let text = match &node.value {
-        Yaml::Bool(_) => return,
-        Yaml::Text(text) => text,
-        _ => {
-            problems.push(
-                Problem::new(format!("a condition is an expression, not {}", node.kind()))
-                    .at(&node.span)
-                    .help("write an expression without braces, such as `inventory_hostname == 'gw-1'`"),
-            );
-            return;
+    match condition(node) {
+        Err(problem) => problems.push(*problem),
+        Ok(Condition::Known(_)) => {}
+        Ok(Condition::Expression(text)) => {
+            if let Err(fault) = engine::compile(text, Form::Expression) {
+                problems.push(fault.problem(text, &node.span));
+            }
         }
-    };
-    if text.contains("{{") || text.contains("{%") {
-        problems.push(
+    }
+}
+
+pub(super) enum Condition<'a> {
+    Known(bool),
+    Expression(&'a str),
+}
+
+/// A condition as it is written.
+pub(super) fn condition(node: &Node) -> Result<Condition<'_>, Box<Problem>> {
+    match &node.value {
+        Yaml::Bool(truth) => Ok(Condition::Known(*truth)),
+        Yaml::Text(text) if text.contains("{{") || text.contains("{%") => Err(Box::new(
             Problem::new("a condition is an expression already, without braces")
                 .at(&node.span)
-                .help(format!("write `{}`", text.replace("{{", "").replace("}}", "").trim())),
-        );
-    } else if let Err(fault) = engine::compile(text, Form::Expression) {
-        problems.push(fault.problem(text, &node.span));
+                .help(format!(
+                    "write `{}`",
+                    text.replace("{{", "").replace("}}", "").trim()
+                )),
+        )),
+        Yaml::Text(text) => Ok(Condition::Expression(text)),
+        _ => Err(Box::new(
+            Problem::new(format!("a condition is an expression, not {}", node.kind()))
+                .at(&node.span)
+                .help("write an expression without braces, such as `inventory_hostname == 'gw-1'`"),
+        )),
     }
 }
 

@@ -17,22 +17,94 @@ pub const OMIT: &str = "\u{0}omit\u{0}";
 
 /// Tera's own filters, for "did you mean"; Tera has no way to ask for them.
 const TERA_FILTERS: &[&str] = &[
-    "abs", "capitalize", "default", "escape", "escape_html", "escape_xml", "first", "float", "get",
-    "group_by", "indent", "int", "join", "keys", "last", "length", "lower", "newlines_to_br", "nth",
-    "pairs", "pluralize", "replace", "reverse", "round", "safe", "sort", "split", "str", "title",
-    "trim", "trim_end", "trim_start", "truncate", "unique", "upper", "values", "wordcount",
+    "abs",
+    "capitalize",
+    "default",
+    "escape",
+    "escape_html",
+    "escape_xml",
+    "first",
+    "float",
+    "get",
+    "group_by",
+    "indent",
+    "int",
+    "join",
+    "keys",
+    "last",
+    "length",
+    "lower",
+    "newlines_to_br",
+    "nth",
+    "pairs",
+    "pluralize",
+    "replace",
+    "reverse",
+    "round",
+    "safe",
+    "sort",
+    "split",
+    "str",
+    "title",
+    "trim",
+    "trim_end",
+    "trim_start",
+    "truncate",
+    "unique",
+    "upper",
+    "values",
+    "wordcount",
 ];
 const OUR_FILTERS: &[&str] = &[
-    "b64decode", "b64encode", "basename", "bool", "combine", "dict2items", "difference", "dirname",
-    "from_json", "hash", "items2dict", "mandatory", "max", "min", "quote", "regex_replace",
-    "regex_search", "ternary", "to_json", "to_nice_json", "union",
+    "b64decode",
+    "b64encode",
+    "basename",
+    "bool",
+    "combine",
+    "dict2items",
+    "difference",
+    "dirname",
+    "from_json",
+    "hash",
+    "items2dict",
+    "mandatory",
+    "max",
+    "min",
+    "quote",
+    "regex_replace",
+    "regex_search",
+    "ternary",
+    "to_json",
+    "to_nice_json",
+    "union",
 ];
 const TERA_TESTS: &[&str] = &[
-    "array", "bool", "containing", "defined", "divisible_by", "ending_with", "even", "float",
-    "integer", "iterable", "map", "none", "number", "odd", "starting_with", "string", "undefined",
+    "array",
+    "bool",
+    "containing",
+    "defined",
+    "divisible_by",
+    "ending_with",
+    "even",
+    "float",
+    "integer",
+    "iterable",
+    "map",
+    "none",
+    "number",
+    "odd",
+    "starting_with",
+    "string",
+    "undefined",
 ];
 const OUR_TESTS: &[&str] = &[
-    "changed", "failed", "match", "search", "skipped", "succeeded", "version",
+    "changed",
+    "failed",
+    "match",
+    "search",
+    "skipped",
+    "succeeded",
+    "version",
 ];
 const FUNCTIONS: &[&str] = &["lookup", "range", "throw"];
 
@@ -54,20 +126,32 @@ pub fn teach(tera: &mut Tera) {
 
 fn teach_filters(tera: &mut Tera) {
     tera.register_filter("b64decode", b64decode);
-    tera.register_filter("b64encode", |v: &str, _: Kwargs, _: &State| BASE64.encode(v));
-    tera.register_filter("basename", |v: &str, _: Kwargs, _: &State| split_path(v).1.to_owned());
+    tera.register_filter("b64encode", |v: &str, _: Kwargs, _: &State| {
+        BASE64.encode(v)
+    });
+    tera.register_filter("basename", |v: &str, _: Kwargs, _: &State| {
+        split_path(v).1.to_owned()
+    });
     tera.register_filter("bool", boolean);
     tera.register_filter("combine", combine);
     tera.register_filter("dict2items", dict2items);
     tera.register_filter("difference", difference);
-    tera.register_filter("dirname", |v: &str, _: Kwargs, _: &State| split_path(v).0.to_owned());
+    tera.register_filter("dirname", |v: &str, _: Kwargs, _: &State| {
+        split_path(v).0.to_owned()
+    });
     tera.register_filter("from_json", from_json);
     tera.register_filter("hash", hash);
     tera.register_filter("items2dict", items2dict);
     tera.register_filter("mandatory", mandatory);
-    tera.register_filter("max", |v: &[Value], _: Kwargs, _: &State| extreme(v, Ordering::Greater));
-    tera.register_filter("min", |v: &[Value], _: Kwargs, _: &State| extreme(v, Ordering::Less));
-    tera.register_filter("quote", |v: Value, _: Kwargs, _: &State| quote(&v.to_string()));
+    tera.register_filter("max", |v: &[Value], _: Kwargs, _: &State| {
+        extreme(v, Ordering::Greater)
+    });
+    tera.register_filter("min", |v: &[Value], _: Kwargs, _: &State| {
+        extreme(v, Ordering::Less)
+    });
+    tera.register_filter("quote", |v: Value, _: Kwargs, _: &State| {
+        quote(&v.to_string())
+    });
     tera.register_filter("regex_replace", regex_replace);
     tera.register_filter("regex_search", regex_search);
     tera.register_filter("ternary", ternary);
@@ -81,9 +165,15 @@ fn teach_filters(tera: &mut Tera) {
 }
 
 fn teach_tests(tera: &mut Tera) {
-    tera.register_test("changed", |v: Value, _: Kwargs, _: &State| result_says(&v, "changed"));
-    tera.register_test("failed", |v: Value, _: Kwargs, _: &State| result_says(&v, "failed"));
-    tera.register_test("skipped", |v: Value, _: Kwargs, _: &State| result_says(&v, "skipped"));
+    tera.register_test("changed", |v: Value, _: Kwargs, _: &State| {
+        result_says(&v, "changed")
+    });
+    tera.register_test("failed", |v: Value, _: Kwargs, _: &State| {
+        result_says(&v, "failed")
+    });
+    tera.register_test("skipped", |v: Value, _: Kwargs, _: &State| {
+        result_says(&v, "skipped")
+    });
     tera.register_test("succeeded", |v: Value, _: Kwargs, _: &State| {
         result_says(&v, "failed").map(|failed| !failed)
     });
@@ -105,7 +195,9 @@ fn lookup(args: Kwargs, _: &State) -> TeraResult<String> {
         "file" => std::fs::read_to_string(name)
             .map(|text| text.trim_end().to_owned())
             .map_err(|e| Error::message(format!("{name} cannot be read: {e}"))),
-        other => Err(Error::message(format!("`lookup` knows the kinds \"file\" and \"env\", not \"{other}\""))),
+        other => Err(Error::message(format!(
+            "`lookup` knows the kinds \"file\" and \"env\", not \"{other}\""
+        ))),
     }
 }
 
@@ -133,18 +225,26 @@ fn boolean(v: Value, _: Kwargs, _: &State) -> TeraResult<bool> {
     match v.to_string().to_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok(true),
         "false" | "no" | "off" | "0" => Ok(false),
-        _ => Err(Error::message(format!("`bool` wants yes or no (also true, on, 1, ...), not {}", v.name()))),
+        _ => Err(Error::message(format!(
+            "`bool` wants yes or no (also true, on, 1, ...), not {}",
+            v.name()
+        ))),
     }
 }
 
 fn combine(v: &Map, args: Kwargs, _: &State) -> TeraResult<Value> {
     let recursive = args.get::<bool>("recursive")?.unwrap_or(false);
     let with = args.must_get::<Value>("with")?;
-    let others = with.as_array().map_or_else(|| vec![with.clone()], <[Value]>::to_vec);
+    let others = with
+        .as_array()
+        .map_or_else(|| vec![with.clone()], <[Value]>::to_vec);
     let mut all = v.clone();
     for other in &others {
         let Some(map) = other.as_map() else {
-            return Err(Error::message(format!("`combine` wants mappings, not {}", other.name())));
+            return Err(Error::message(format!(
+                "`combine` wants mappings, not {}",
+                other.name()
+            )));
         };
         merge(&mut all, map, recursive);
     }
@@ -184,7 +284,9 @@ fn items2dict(v: &[Value], _: Kwargs, _: &State) -> TeraResult<Map> {
             let value = item.and_then(|m| m.get(&Key::Str("value")));
             match (key, value) {
                 (Some(key), Some(value)) => Ok((Key::from(key.to_string()), value.clone())),
-                _ => Err(Error::message("`items2dict` wants mappings of `key` and `value`")),
+                _ => Err(Error::message(
+                    "`items2dict` wants mappings of `key` and `value`",
+                )),
             }
         })
         .collect()
@@ -192,7 +294,10 @@ fn items2dict(v: &[Value], _: Kwargs, _: &State) -> TeraResult<Map> {
 
 fn difference(v: &[Value], args: Kwargs, _: &State) -> TeraResult<Vec<Value>> {
     let with = args.must_get::<&[Value]>("with")?;
-    Ok(v.iter().filter(|item| !with.contains(item)).cloned().collect())
+    Ok(v.iter()
+        .filter(|item| !with.contains(item))
+        .cloned()
+        .collect())
 }
 
 fn union(v: &[Value], args: Kwargs, _: &State) -> TeraResult<Vec<Value>> {
@@ -216,7 +321,9 @@ fn hash(v: &str, args: Kwargs, _: &State) -> TeraResult<String> {
         "sha256" => Ok(hex(&sha2::Sha256::digest(v))),
         "sha512" => Ok(hex(&sha2::Sha512::digest(v))),
         "sha1" => Ok(hex(&sha1::Sha1::digest(v))),
-        other => Err(Error::message(format!("`hash` knows sha256, sha512 and sha1, not {other}"))),
+        other => Err(Error::message(format!(
+            "`hash` knows sha256, sha512 and sha1, not {other}"
+        ))),
     }
 }
 
@@ -226,7 +333,9 @@ fn hex(bytes: &[u8]) -> String {
 
 fn mandatory(v: Value, args: Kwargs, _: &State) -> TeraResult<Value> {
     if v.is_undefined() {
-        let message = args.get::<&str>("message")?.unwrap_or("a mandatory value is not defined");
+        let message = args
+            .get::<&str>("message")?
+            .unwrap_or("a mandatory value is not defined");
         return Err(Error::message(message));
     }
     Ok(v)
@@ -246,7 +355,9 @@ fn quote(text: &str) -> String {
 
 fn regex_replace(v: &str, args: Kwargs, _: &State) -> TeraResult<String> {
     let replacement = args.get::<&str>("replacement")?.unwrap_or("");
-    Ok(pattern(&args)?.replace_all(v, groups(replacement)).into_owned())
+    Ok(pattern(&args)?
+        .replace_all(v, groups(replacement))
+        .into_owned())
 }
 
 /// Python writes `\1` where the regex crate writes `${1}`.
@@ -269,7 +380,9 @@ fn groups(replacement: &str) -> String {
 /// What the first group found, or the whole match; none without a match.
 fn regex_search(v: &str, args: Kwargs, _: &State) -> TeraResult<Value> {
     let pattern = pattern(&args)?;
-    let found = pattern.captures(v).and_then(|c| c.get(1).or_else(|| c.get(0)));
+    let found = pattern
+        .captures(v)
+        .and_then(|c| c.get(1).or_else(|| c.get(0)));
     Ok(found.map_or_else(Value::none, |m| m.as_str().into()))
 }
 
@@ -285,7 +398,10 @@ fn ternary(v: Value, args: Kwargs, _: &State) -> TeraResult<Value> {
 /// Asks a registered result; a key that the result lacks is false.
 fn result_says(v: &Value, key: &'static str) -> TeraResult<bool> {
     let Some(map) = v.as_map() else {
-        return Err(Error::message(format!("`is {key}` asks a registered result, and this is {}", v.name())));
+        return Err(Error::message(format!(
+            "`is {key}` asks a registered result, and this is {}",
+            v.name()
+        )));
     };
     Ok(map.get(&Key::Str(key)).is_some_and(Value::is_truthy))
 }
@@ -300,7 +416,9 @@ fn version(v: Value, args: Kwargs, _: &State) -> TeraResult<bool> {
         "<=" | "le" => Ok(order.is_le()),
         ">" | "gt" => Ok(order.is_gt()),
         ">=" | "ge" => Ok(order.is_ge()),
-        other => Err(Error::message(format!("`version` knows ==, !=, <, <=, > and >=, not {other}"))),
+        other => Err(Error::message(format!(
+            "`version` knows ==, !=, <, <=, > and >=, not {other}"
+        ))),
     }
 }
 
@@ -315,7 +433,10 @@ fn version_parts(version: &str) -> Vec<Part> {
     version
         .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|part| !part.is_empty())
-        .map(|part| part.parse().map_or_else(|_| Part::Word(part.to_owned()), Part::Number))
+        .map(|part| {
+            part.parse()
+                .map_or_else(|_| Part::Word(part.to_owned()), Part::Number)
+        })
         .collect()
 }
 
@@ -328,13 +449,16 @@ mod tests {
         let mut tera = Tera::new();
         teach(&mut tera);
         for filter in words("filter") {
-            tera.add_raw_template("t", &format!("{{{{ x | {filter} }}}}")).unwrap();
+            tera.add_raw_template("t", &format!("{{{{ x | {filter} }}}}"))
+                .unwrap();
         }
         for test in words("test") {
-            tera.add_raw_template("t", &format!("{{{{ x is {test} }}}}")).unwrap();
+            tera.add_raw_template("t", &format!("{{{{ x is {test} }}}}"))
+                .unwrap();
         }
         for function in words("function") {
-            tera.add_raw_template("t", &format!("{{{{ {function}() }}}}")).unwrap();
+            tera.add_raw_template("t", &format!("{{{{ {function}() }}}}"))
+                .unwrap();
         }
     }
 

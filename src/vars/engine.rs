@@ -109,7 +109,12 @@ impl Compiled {
             .map(ToOwned::to_owned)
             .collect();
         names.sort();
-        Ok(Self { tera, source, shift, names })
+        Ok(Self {
+            tera,
+            source,
+            shift,
+            names,
+        })
     }
 
     /// Renders to text.
@@ -121,10 +126,10 @@ impl Compiled {
     pub fn value(&self, context: &Context) -> Result<Value, Fault> {
         let value = self.strictly(context, |tera, context| {
             rendered(tera, context)?;
-            Ok(GIVEN.take())
+            Ok(GIVEN.replace(Value::undefined()))
         })?;
         if value.is_undefined() {
-            return Err(Fault::undefined(self.whole()));
+            return Err(self.why_nothing(context));
         }
         Ok(value)
     }
@@ -155,6 +160,19 @@ impl Compiled {
         match missing::place_in(&error.to_string()) {
             Some(at) => Err(Fault::missing(self.authors(), at)),
             None => Ok(value),
+        }
+    }
+
+    /// Written out as text, Tera says which part of the expression is not there.
+    fn why_nothing(&self, context: &Context) -> Fault {
+        let nothing = Fault::undefined(self.whole());
+        let source = format!("{{{{{}}}}}", self.authors());
+        let Err(error) = parsed(&source).and_then(|tera| rendered(&tera, context)) else {
+            return nothing;
+        };
+        match Fault::new(&error, self.authors(), 2) {
+            fault if fault.is_absence => fault,
+            _ => nothing,
         }
     }
 
@@ -237,7 +255,10 @@ mod tests {
     fn one_pair_of_braces_is_an_expression() {
         assert_eq!(sole_expression("{{ a }}"), Some((" a ", 2)));
         assert_eq!(sole_expression("{{- a -}}"), Some((" a ", 3)));
-        assert_eq!(sole_expression("{{ {'a': {'b': 1}} }}"), Some((" {'a': {'b': 1}} ", 2)));
+        assert_eq!(
+            sole_expression("{{ {'a': {'b': 1}} }}"),
+            Some((" {'a': {'b': 1}} ", 2))
+        );
         assert_eq!(sole_expression("{{ '}} {{' }}"), Some((" '}} {{' ", 2)));
         assert_eq!(sole_expression("{{ a }} {{ b }}"), None);
         assert_eq!(sole_expression("{{ a }}\n"), None);
@@ -246,7 +267,11 @@ mod tests {
     #[test]
     fn a_text_that_grows_without_end_is_stopped() {
         let text = "{% for a in range(end=100000) %}{% for b in range(end=100000) %}xxxxxxxxxxxxxxxxxxxx{% endfor %}{% endfor %}";
-        let fault = compile(text, Form::Text).ok().unwrap().text(&Context::new()).unwrap_err();
+        let fault = compile(text, Form::Text)
+            .ok()
+            .unwrap()
+            .text(&Context::new())
+            .unwrap_err();
         assert_eq!(fault.message, "the text grows beyond 16 MiB");
     }
 }

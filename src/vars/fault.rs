@@ -26,8 +26,18 @@ impl Fault {
     pub fn new(error: &tera::Error, text: &str, shift: usize) -> Self {
         match error.kind() {
             ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
-                let start = report.span().range.start.saturating_sub(shift).min(text.len());
-                let end = report.span().range.end.saturating_sub(shift).clamp(start, text.len());
+                let start = report
+                    .span()
+                    .range
+                    .start
+                    .saturating_sub(shift)
+                    .min(text.len());
+                let end = report
+                    .span()
+                    .range
+                    .end
+                    .saturating_sub(shift)
+                    .clamp(start, text.len());
                 let is_syntax = matches!(error.kind(), ErrorKind::SyntaxError(_));
                 Self::told(report.message(), is_syntax, text, Some(start..end))
             }
@@ -40,14 +50,24 @@ impl Fault {
 
     /// An expression that gives nothing.
     pub fn undefined(whole: Range<usize>) -> Self {
-        Self { range: Some(whole), is_absence: true, ..Self::plain("the expression gives nothing: its value is not defined") }
+        Self {
+            range: Some(whole),
+            is_absence: true,
+            ..Self::plain("the expression gives nothing: its value is not defined")
+        }
     }
 
     /// The bare name at `at` does not exist.
     pub fn missing(text: &str, at: usize) -> Self {
         let rest = text.get(at..).unwrap_or_default();
-        let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-        Self { range: Some(at..at + name.len()), ..Self::unknown_name(&name) }
+        let name: String = rest
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect();
+        Self {
+            range: Some(at..at + name.len()),
+            ..Self::unknown_name(&name)
+        }
     }
 
     /// As a problem of the text that stands at `span`.
@@ -73,18 +93,29 @@ impl Fault {
     }
 
     fn unknown_name(name: &str) -> Self {
-        Self { undefined: Some(name.to_owned()), is_absence: true, ..Self::plain(format!("`{name}` is not defined")) }
+        Self {
+            undefined: Some(name.to_owned()),
+            is_absence: true,
+            ..Self::plain(format!("`{name}` is not defined"))
+        }
     }
 
     fn told(message: &str, is_syntax: bool, text: &str, range: Option<Range<usize>>) -> Self {
-        let help = jinja_habit(text, range.as_ref());
+        let help = tera_habit(message).or_else(|| jinja_habit(text, range.as_ref()));
         let fault = match (quoted(message), is_syntax) {
             (Some(name), false) if message.starts_with("Variable `") => Self::unknown_name(name),
             (Some(field), false) if message.starts_with("Field `") => missing_field(field, message),
-            (_, true) => Self { reason: lowered(message), ..Self::plain("the template cannot be read") },
+            (_, true) => Self {
+                reason: lowered(message),
+                ..Self::plain("the template cannot be read")
+            },
             (_, false) => Self::plain(lowered(message)),
         };
-        Self { range, help: fault.help.clone().or(help), ..fault }
+        Self {
+            range,
+            help: fault.help.clone().or(help),
+            ..fault
+        }
     }
 }
 
@@ -98,13 +129,21 @@ fn missing_field(field: &str, message: &str) -> Fault {
         None if fields.is_empty() => None,
         None => Some(format!("it has {}", some_of(&fields))),
     };
-    Fault { help, is_absence: true, ..Fault::plain(format!("there is no field `{field}`")) }
+    Fault {
+        help,
+        is_absence: true,
+        ..Fault::plain(format!("there is no field `{field}`"))
+    }
 }
 
 fn some_of(names: &[&str]) -> String {
     let shown: Vec<String> = names.iter().take(8).map(|n| format!("`{n}`")).collect();
     let more = names.len().saturating_sub(shown.len());
-    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+    if more == 0 {
+        shown.join(", ")
+    } else {
+        format!("{} and {more} more", shown.join(", "))
+    }
 }
 
 /// Tera finds these while linking and reports them as one long text; the first is enough here.
@@ -119,15 +158,24 @@ fn unknown_word(report: &str, text: &str, shift: usize) -> Fault {
     let fault = Fault::plain(format!("there is no {kind} `{word}`"));
     let near = nearest(word, dialect::words(kind)).map(|near| format!("did you mean `{near}`?"));
     let help = jinja_word(kind, word).or(near).or_else(|| match kind {
-        "filter" | "test" | "function" => Some(format!("there are {}", dialect::words(kind).join(", "))),
+        "filter" | "test" | "function" => {
+            Some(format!("there are {}", dialect::words(kind).join(", ")))
+        }
         _ => Some("a template stands alone here: no include, no inheritance".to_owned()),
     });
-    Fault { range: start.map(|at| word_near(text, at, word)), help, ..fault }
+    Fault {
+        range: start.map(|at| word_near(text, at, word)),
+        help,
+        ..fault
+    }
 }
 
 /// Tera marks the whole call; the word itself is shorter and clearer.
 fn word_near(text: &str, at: usize, word: &str) -> Range<usize> {
-    let start = text.get(at..).and_then(|rest| rest.find(word)).map_or(at, |offset| at + offset);
+    let start = text
+        .get(at..)
+        .and_then(|rest| rest.find(word))
+        .map_or(at, |offset| at + offset);
     start..(start + word.len()).min(text.len())
 }
 
@@ -135,10 +183,21 @@ fn word_near(text: &str, at: usize, word: &str) -> Range<usize> {
 fn position(text: &str, line: &str, column: &str, shift: usize) -> Option<usize> {
     let line: usize = line.parse().ok()?;
     let column: usize = column.parse().ok()?;
-    let column = if line == 1 { column.saturating_sub(shift) } else { column };
-    let start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+    let column = if line == 1 {
+        column.saturating_sub(shift)
+    } else {
+        column
+    };
+    let start: usize = text
+        .split_inclusive('\n')
+        .take(line - 1)
+        .map(str::len)
+        .sum();
     let rest = text.get(start..)?;
-    let offset = rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(at, _)| at);
+    let offset = rest
+        .char_indices()
+        .nth(column.saturating_sub(1))
+        .map_or(rest.len(), |(at, _)| at);
     Some(start + offset)
 }
 
@@ -148,7 +207,10 @@ fn quoted(message: &str) -> Option<&str> {
 
 fn lowered(message: &str) -> String {
     let mut chars = message.chars();
-    let first = chars.next().map(|c| c.to_lowercase().to_string()).unwrap_or_default();
+    let first = chars
+        .next()
+        .map(|c| c.to_lowercase().to_string())
+        .unwrap_or_default();
     (first + chars.as_str()).trim_end_matches('.').to_owned()
 }
 
@@ -157,7 +219,9 @@ fn jinja_word(kind: &str, word: &str) -> Option<String> {
     let help = match (kind, word) {
         ("filter", "map") => "write a comprehension: `[x.name for x in xs]`",
         ("filter", "selectattr" | "select") => "write a comprehension: `[x for x in xs if x.on]`",
-        ("filter", "rejectattr" | "reject") => "write a comprehension: `[x for x in xs if not x.on]`",
+        ("filter", "rejectattr" | "reject") => {
+            "write a comprehension: `[x for x in xs if not x.on]`"
+        }
         ("filter", "d") => "write `default(value=...)`",
         ("filter", "list") => "a list is a list already; for a mapping use `keys` or `values`",
         ("filter", "string") => "write `str`",
@@ -171,6 +235,16 @@ fn jinja_word(kind: &str, word: &str) -> Option<String> {
         ("test", "in") => "write `x in xs`",
         ("test", "divisibleby") => "write `is divisible_by(divisor=...)`",
         ("function", "query" | "q") => "write `lookup(kind=\"file\", name=...)`",
+        _ => return None,
+    };
+    Some(help.to_owned())
+}
+
+/// What Tera's own reading trips over.
+fn tera_habit(message: &str) -> Option<String> {
+    let help = match message {
+        m if m.contains("escape character") => r"a backslash is written twice inside a template: `\\d`",
+        m if m.starts_with("found `}}`") => "closing braces of a mapping want a space between them: `} }`",
         _ => return None,
     };
     Some(help.to_owned())
@@ -193,8 +267,14 @@ fn line_of<'a>(text: &'a str, range: Option<&Range<usize>>) -> &'a str {
 }
 
 fn positional_argument(line: &str) -> Option<String> {
-    static CALL: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r#"(?:\||\bis(?:\s+not)?)\s*(\w+)\(\s*([^)=]+?)\s*[,)]|\b(lookup|range)\(\s*([^)=]+?)\s*[,)]"#).ok());
+    static CALL: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        let given = r#"('[^']*'|"[^"]*"|[^)=,'"]+?)\s*[,)]"#;
+        let filter_or_test = r"(?:\||\bis(?:\s+not)?)\s*(\w+)\(\s*";
+        Regex::new(&format!(
+            r"{filter_or_test}{given}|\b(lookup|range)\(\s*{given}"
+        ))
+        .ok()
+    });
     let call = CALL.as_ref()?.captures(line)?;
     let word = call.get(1).or_else(|| call.get(3))?.as_str();
     let given = call.get(2).or_else(|| call.get(4))?.as_str();
@@ -214,7 +294,10 @@ fn positional_argument(line: &str) -> Option<String> {
         "truncate" => format!("truncate(length={given})"),
         "lookup" => format!("lookup(kind={given}, name=...)"),
         "range" => format!("range(end={given})"),
-        _ => return Some(format!("arguments have names here: `{word}(name={given})`")),
+        _ => {
+            return jinja_word("filter", word)
+                .or_else(|| Some(format!("arguments have names here: `{word}(name={given})`")));
+        }
     };
     Some(format!("arguments have names here: write `{form}`"))
 }
@@ -251,6 +334,7 @@ fn plus_between_texts(line: &str) -> Option<String> {
 fn if_without_else(line: &str) -> Option<String> {
     static INLINE_IF: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"[^%\s-]\s*\bif\b").ok());
-    let found = INLINE_IF.as_ref()?.is_match(line) && !line.contains("else") && !line.contains(" for ");
+    let found =
+        INLINE_IF.as_ref()?.is_match(line) && !line.contains("else") && !line.contains(" for ");
     found.then(|| "an `if` inside an expression needs its `else`: `'a' if c else ''`".to_owned())
 }

@@ -15,13 +15,19 @@ const MARK: &str = "missing at ";
 
 /// What Tera calls in place of the missing name.
 pub fn complain(args: Kwargs, _: &State) -> TeraResult<Value> {
-    Err(Error::message(format!("{MARK}{}", args.must_get::<u64>("at")?)))
+    Err(Error::message(format!(
+        "{MARK}{}",
+        args.must_get::<u64>("at")?
+    )))
 }
 
 /// Where in the original text the complaint came from.
 pub fn place_in(message: &str) -> Option<usize> {
     let (_, rest) = message.split_once(MARK)?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    rest.split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
 }
 
 /// The text with every bare use of `names` replaced; `None` when there is none.
@@ -45,7 +51,10 @@ pub fn rewrite(source: &str, names: &[&str], shift: usize) -> Option<String> {
 /// The insides of `{{ }}` and `{% %}`; comments and raw blocks are passed over.
 fn tags(source: &str) -> Vec<Range<usize>> {
     static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"(?s)\{#.*?#\}|\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}|\{\{(.*?)\}\}|\{%(.*?)%\}").ok()
+        Regex::new(
+            r"(?s)\{#.*?#\}|\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}|\{\{(.*?)\}\}|\{%(.*?)%\}",
+        )
+        .ok()
     });
     let Some(tag) = TAG.as_ref() else {
         return vec![];
@@ -76,7 +85,10 @@ fn is_bare(source: &str, word: &Range<usize>, tag: &Range<usize>) -> bool {
     let is_part_of_something = before.ends_with(['.', '|', '<', '@'])
         || ["for", "set", "set_global", "is", "block", "component"]
             .iter()
-            .any(|keyword| before.trim_start_matches('-').trim_start() == *keyword || before.ends_with(&format!(" {keyword}")));
+            .any(|keyword| {
+                before.trim_start_matches('-').trim_start() == *keyword
+                    || before.ends_with(&format!(" {keyword}"))
+            });
     // Tera itself complains of a field of something undefined.
     let goes_on = after.starts_with(['.', '[', '(', '?'])
         || after.starts_with('=') && !after.starts_with("==");
@@ -102,7 +114,10 @@ mod tests {
     #[test]
     fn a_bare_name_complains() {
         assert_eq!(rewritten("{% if x %}"), "{% if __missing(at=6) %}");
-        assert_eq!(rewritten("{{ a and x == 'x' }}"), "{{ a and __missing(at=9) == 'x' }}");
+        assert_eq!(
+            rewritten("{{ a and x == 'x' }}"),
+            "{{ a and __missing(at=9) == 'x' }}"
+        );
         assert_eq!(rewritten("{{ f(v=x) }}"), "{{ f(v=__missing(at=7)) }}");
     }
 

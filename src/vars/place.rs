@@ -56,11 +56,17 @@ mod tests {
     #[test]
     fn quotes_and_blocks_are_seen_through() {
         assert_eq!(shown("'{{ abc }}'", "{{ abc }}", 3..6), "abc");
-        assert_eq!(shown("|\n  one\n  {{ abc }}\n", "one\n{{ abc }}\n", 7..10), "abc");
+        assert_eq!(
+            shown("|\n  one\n  {{ abc }}\n", "one\n{{ abc }}\n", 7..10),
+            "abc"
+        );
     }
 
     #[test]
     fn what_cannot_be_found_is_the_whole_node() {
-        assert_eq!(shown(r#""\t{{ abc }}""#, "\t{{ abc }}", 4..7), r#""\t{{ abc }}""#);
+        assert_eq!(
+            shown(r#""\t{{ abc }}""#, "\t{{ abc }}", 4..7),
+            r#""\t{{ abc }}""#
+        );
     }
 }

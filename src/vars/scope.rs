@@ -1,5 +1,6 @@
 //! One host's view of the variables at one task: what a name is worth, what a text says.
 
+use super::check::{Condition, condition};
 use super::engine::{self, Compiled, Form};
 use super::fault::Fault;
 use super::{Ladder, Unresolved, Variable, dialect};
@@ -51,13 +52,18 @@ impl<'a> Scope<'a> {
 
     /// What a variable is worth, with every template in it rendered.
     pub fn value(&self, name: &str) -> Result<Value, Unresolved> {
-        self.get(name).unwrap_or_else(|| Err(self.unknown(name).into()))
+        self.get(name)
+            .unwrap_or_else(|| Err(self.unknown(name).into()))
     }
 
     /// Like `value`; `None` when no layer has the name.
     pub fn get(&self, name: &str) -> Option<Result<Value, Unresolved>> {
         let found = self.variable(name)?;
-        Some(found.map_err(Unresolved::from).and_then(|given| plain(&given, None)))
+        Some(
+            found
+                .map_err(Unresolved::from)
+                .and_then(|given| plain(&given, None)),
+        )
     }
 
     /// A node with every template in it rendered. A text that is exactly one `{{ }}` keeps its type.
@@ -71,27 +77,32 @@ impl<'a> Scope<'a> {
         match value {
             Value::String(text) => Ok(text),
             Value::Number(_) | Value::Bool(_) => Ok(value.to_string()),
-            _ => Err(Problem::new(format!("text is wanted here, and this gives {}", kind(&value)))
-                .at(&node.span)
-                .into()),
+            _ => Err(Problem::new(format!(
+                "text is wanted here, and this gives {}",
+                kind(&value)
+            ))
+            .at(&node.span)
+            .into()),
         }
     }
 
     /// A condition: YAML's boolean, or an expression without braces that gives one.
     pub fn truth(&self, node: &Node) -> Result<bool, Unresolved> {
-        let text = match &node.value {
-            Yaml::Bool(truth) => return Ok(*truth),
-            Yaml::Text(text) => text,
-            _ => return Err(not_a_condition(node).into()),
+        let text = match condition(node).map_err(Unresolved::Wrong)? {
+            Condition::Known(truth) => return Ok(truth),
+            Condition::Expression(text) => text,
         };
         let value = self.expression(text, text, 0, &node.span)?;
         value.as_bool().ok_or_else(|| {
             let value = serde_json::to_value(&value).unwrap_or_default();
-            Problem::new(format!("the condition gives {}, not a boolean", kind(&value)))
-                .at(&node.span)
-                .because("only true and false decide")
-                .help("compare it (`x == 'yes'`, `x | length > 0`) or convert it (`x | bool`)")
-                .into()
+            Problem::new(format!(
+                "the condition gives {}, not a boolean",
+                kind(&value)
+            ))
+            .at(&node.span)
+            .because("only true and false decide")
+            .help("compare it (`x == 'yes'`, `x | length > 0`) or convert it (`x | bool`)")
+            .into()
         })
     }
 
@@ -114,10 +125,15 @@ impl<'a> Scope<'a> {
             None if name == "omit" => Ok(Given::from(dialect::OMIT)),
             None => return None,
             Some(Variable::Data(value)) => taken(value),
-            Some(Variable::Pending(task)) => Err(Miss::Pending { name: name.to_owned(), task: task.clone() }),
+            Some(Variable::Pending(task)) => Err(Miss::Pending {
+                name: name.to_owned(),
+                task: task.clone(),
+            }),
             Some(Variable::Written(node)) => self.written(name, node),
         };
-        self.resolved.borrow_mut().insert(name.to_owned(), found.clone());
+        self.resolved
+            .borrow_mut()
+            .insert(name.to_owned(), found.clone());
         Some(found)
     }
 
@@ -152,7 +168,8 @@ impl<'a> Scope<'a> {
         match &node.value {
             Yaml::Text(text) => self.speak(text, &node.span),
             Yaml::List(items) => {
-                let items: Result<Vec<Given>, Miss> = items.iter().map(|item| self.given(item)).collect();
+                let items: Result<Vec<Given>, Miss> =
+                    items.iter().map(|item| self.given(item)).collect();
                 let items = items?.into_iter().filter(|item| !is_omitted(item));
                 Ok(items.collect::<Vec<_>>().into())
             }
@@ -187,7 +204,13 @@ impl<'a> Scope<'a> {
     }
 
     /// `expression` stands at byte `start` of `text`, which stands at `span`.
-    fn expression(&self, expression: &str, text: &str, start: usize, span: &Span) -> Result<Given, Miss> {
+    fn expression(
+        &self,
+        expression: &str,
+        text: &str,
+        start: usize,
+        span: &Span,
+    ) -> Result<Given, Miss> {
         self.ask(expression, Form::Expression, Compiled::value)
             .map_err(|trouble| self.explain(trouble, text, start, span))
     }
@@ -213,9 +236,11 @@ impl<'a> Scope<'a> {
                 Some(Err(miss)) => return Err(Trouble::Variable(miss)),
             }
         }
-        answer(&compiled, &context).map_err(|fault| match fault.undefined.as_ref().and_then(|n| absent.remove(n)) {
-            Some(problem) => Trouble::Variable(Miss::Absent(problem)),
-            None => Trouble::Text(fault),
+        answer(&compiled, &context).map_err(|fault| {
+            match fault.undefined.as_ref().and_then(|n| absent.remove(n)) {
+                Some(problem) => Trouble::Variable(Miss::Absent(problem)),
+                None => Trouble::Text(fault),
+            }
         })
     }
 
@@ -230,7 +255,11 @@ impl<'a> Scope<'a> {
         fault.range = fault.range.map(|r| r.start + start..r.end + start);
         let is_absence = fault.is_absence;
         let problem = fault.problem(text, span);
-        if is_absence { Miss::Absent(problem) } else { Miss::Wrong(problem) }
+        if is_absence {
+            Miss::Absent(problem)
+        } else {
+            Miss::Wrong(problem)
+        }
     }
 
     fn unknown(&self, name: &str) -> Problem {
@@ -261,7 +290,10 @@ impl From<Fault> for Trouble {
 fn circle(links: &[(String, Span)]) -> Problem {
     let mut names: Vec<&str> = links.iter().map(|(name, _)| name.as_str()).collect();
     names.extend(names.first().copied());
-    let mut problem = Problem::new(format!("variables need one another in a circle: {}", names.join(" -> ")));
+    let mut problem = Problem::new(format!(
+        "variables need one another in a circle: {}",
+        names.join(" -> ")
+    ));
     for (at, (name, span)) in links.iter().enumerate() {
         problem = match at {
             0 => problem.at(span).because(format!("`{name}`")),
@@ -269,12 +301,6 @@ fn circle(links: &[(String, Span)]) -> Problem {
         };
     }
     problem
-}
-
-fn not_a_condition(node: &Node) -> Problem {
-    Problem::new(format!("a condition is an expression, not {}", node.kind()))
-        .at(&node.span)
-        .help("write an expression without braces, such as `inventory_hostname == 'gw-1'`")
 }
 
 fn is_omitted(value: &Given) -> bool {
