@@ -183,7 +183,7 @@ impl System {
 }
 
 /// The last `count` lines that say something.
-pub(crate) fn tail(text: &str, count: usize) -> Vec<String> {
+pub fn tail(text: &str, count: usize) -> Vec<String> {
     let lines: Vec<_> = text.lines().filter(|l| !l.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(count)..]
         .iter()
