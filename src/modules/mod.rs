@@ -141,8 +141,20 @@ macro_rules! modules {
 }
 
 mod fields;
+mod shared;
 
 modules! {
+    assert::Assert,
+    blockinfile::Blockinfile,
+    command::Command,
+    copy::Copy,
     debug::Debug,
     fail::Fail,
+    file::File,
+    group::Group,
+    lineinfile::Lineinfile,
+    shell::Shell,
+    stat::Stat,
+    template::Template,
+    user::User,
 }

@@ -7,13 +7,14 @@
 //! Never here: `getpwnam` and its family, `getaddrinfo`. In a static binary they load the
 //! host's name service libraries and may crash; `/etc/passwd` is read directly and `getent` asked on a miss.
 
+mod clock;
 mod command;
 mod files;
 mod notes;
 mod users;
 
-pub use command::{Answer, Command, Output};
-pub use files::{Kind as FileKind, Meta, digest_of, hex};
+pub use command::{Answer, Command, Output, tail};
+pub use files::{Kind as FileKind, Meta, digest_of, failed, hex, ourselves};
 pub use notes::Notes;
 pub use users::{Group, User};
 
