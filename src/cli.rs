@@ -223,7 +223,7 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
         drop(teller);
         // The signal task holds a teller too; the listener has heard the recap when it says so.
         let recap = told.await.map_err(|e| bug(&e.to_string()))?.recap;
-        Ok((ended.map_err(|p| refuse(&p))?, recap))
+        Ok::<_, Exit>((ended.map_err(|p| refuse(&p))?, recap))
     })?;
     runtime.shutdown_background();
     if output.output != Output::Json {

@@ -6,7 +6,7 @@ use super::verdict::{self, Verdict};
 use super::world::World;
 use crate::playbook::{Action as Written, Task};
 use crate::source::Problem;
-use crate::vars::{Layer, Scope, Unresolved, Variable};
+use crate::vars::{Layer, Scope, Unresolved};
 use crate::wire::{Action, Block, Item, Outcome, Told};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -775,10 +775,4 @@ impl Register {
 
 fn is_block(task: &Task) -> bool {
     matches!(task.action, Written::Block { .. })
-}
-
-/// A variable that waits for a result, for tests of the walk.
-#[cfg(test)]
-pub(super) fn is_pending(host: &HostState, name: &str) -> bool {
-    matches!(host.learned.variables.get(name), Some(Variable::Pending(_)))
 }
