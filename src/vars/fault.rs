@@ -243,8 +243,12 @@ fn jinja_word(kind: &str, word: &str) -> Option<String> {
 /// What Tera's own reading trips over.
 fn tera_habit(message: &str) -> Option<String> {
     let help = match message {
-        m if m.contains("escape character") => r"a backslash is written twice inside a template: `\\d`",
-        m if m.starts_with("found `}}`") => "closing braces of a mapping want a space between them: `} }`",
+        m if m.contains("escape character") => {
+            r"a backslash is written twice inside a template: `\\d`"
+        }
+        m if m.starts_with("found `}}`") => {
+            "closing braces of a mapping want a space between them: `} }`"
+        }
         _ => return None,
     };
     Some(help.to_owned())
