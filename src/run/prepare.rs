@@ -201,17 +201,13 @@ impl Prepared {
         let Some(pattern) = &self.playbook.pattern else {
             return;
         };
-        let count = |group: &str| self.inventory.hosts_of(group).len();
-        for mut problem in pattern.check(count) {
-            // The group, when the inventory has it, is the place to mend.
-            let named = self
-                .inventory
-                .groups
-                .values()
-                .find(|g| problem.message.contains(&format!("`{}`", g.name)));
-            if let Some(group) = named.filter(|g| g.name != "all" && g.name != "ungrouped") {
-                problem = problem.also(&group.span, "this group");
-            }
+        let groups = &self.inventory.groups;
+        let found = pattern.check(
+            |group| self.inventory.hosts_of(group).len(),
+            |group| groups.get(group).map(|g| g.span.clone()),
+            groups.keys().map(String::as_str),
+        );
+        for problem in found {
             problems.push(problem);
         }
         self.check_packs(&pattern.packs, problems);
