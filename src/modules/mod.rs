@@ -156,5 +156,6 @@ modules! {
     shell::Shell,
     stat::Stat,
     template::Template,
+    unarchive::Unarchive,
     user::User,
 }

@@ -47,6 +47,20 @@ struct Case {
     /// Check mode must find the same changes. Set to false where it cannot judge.
     #[serde(default = "yes")]
     rehearse: bool,
+    /// What someone does to the host afterwards, and what the next run makes of it.
+    later: Option<Later>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Later {
+    /// `null` removes.
+    #[serde(default)]
+    given: Tree,
+    #[serde(default)]
+    changes: Vec<String>,
+    #[serde(default)]
+    then: Tree,
 }
 
 #[derive(Deserialize, Clone)]
@@ -74,7 +88,9 @@ fn yes() -> bool {
 /// Runs the case in this file; the error says what was wrong with the module.
 pub fn run(path: &Path) -> Result<(), String> {
     let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
-    let case: Case = serde_yaml::from_str(&text).map_err(|e| e.to_string())?;
+    // By way of JSON, where `{ zip: ... }` is a variant; YAML would want a tag.
+    let value: Value = serde_yaml::from_str(&text).map_err(|e| e.to_string())?;
+    let case: Case = serde_json::from_value(value).map_err(|e| e.to_string())?;
     let module = path.parent().and_then(Path::file_name).unwrap_or_default();
     Stage::new(case, &module.to_string_lossy())?.play()
 }
@@ -114,6 +130,7 @@ impl Stage {
         self.judge_notes(&notes)?;
         tree::compare(&self.case.then, self.host.path())?;
         self.second_run(&system)?;
+        self.later(&system)?;
         self.leftovers(&system)
     }
 
@@ -186,6 +203,19 @@ impl Stage {
             Ok(found) => same("the second run did", &found, &Vec::new()),
             Err(e) => Err(format!("the second run failed: {}", told(&e))),
         }
+    }
+
+    fn later(&self, system: &System) -> Result<(), String> {
+        let Some(later) = &self.case.later else {
+            return Ok(());
+        };
+        tree::plant(&later.given, self.host.path());
+        match self.module.carry_out(system, Mode::Apply) {
+            Ok(found) => same("later it did", &found, &later.changes)?,
+            Err(e) => return Err(format!("later it failed: {}", told(&e))),
+        }
+        tree::compare(&later.then, self.host.path())?;
+        self.second_run(system)
     }
 
     fn leftovers(&self, system: &System) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! A tree of files in YAML: planted before a case, compared after it.
 //!
 //! `/etc/motd: text` is a file; `{ file: text, mode: "0640" }`, `{ dir: true }`, `{ link: target }`
-//! and, in an expectation only, `null` for a path that must not exist.
+//! and `null` for a path that must not exist.
 
 use crate::archive::Pack;
 use serde::Deserialize;
@@ -33,14 +33,16 @@ pub struct Full {
     same_as: Option<String>,
 }
 
-/// Makes the tree below `root`.
+/// Makes the tree below `root`; `null` removes what is there.
 pub fn plant(tree: &Tree, root: &Path) {
     for (path, thing) in tree {
         let real = below(root, path);
         std::fs::create_dir_all(real.parent().expect("a parent")).expect("parents");
-        match thing.as_ref().expect("`null` is for expectations") {
-            Thing::Text(text) => std::fs::write(&real, text).expect("a file"),
-            Thing::Full(full) => full.plant(&real),
+        match thing {
+            Some(Thing::Text(text)) => std::fs::write(&real, text).expect("a file"),
+            Some(Thing::Full(full)) => full.plant(&real),
+            None if real.is_dir() => std::fs::remove_dir_all(&real).expect("a folder to remove"),
+            None => std::fs::remove_file(&real).expect("a file to remove"),
         }
     }
 }

@@ -7,3 +7,4 @@ pub mod lines;
 pub mod permissions;
 pub mod placed;
 pub mod program;
+pub mod unpack;
