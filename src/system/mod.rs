@@ -10,11 +10,14 @@
 mod clock;
 mod command;
 mod files;
+mod http;
 mod notes;
+mod resolve;
 mod users;
 
 pub use command::{Answer, Command, Output, tail};
 pub use files::{Kind as FileKind, Meta, digest_of, failed, hex, ourselves};
+pub use http::{Request, Response};
 pub use notes::Notes;
 pub use users::{Group, User};
 
