@@ -1,9 +1,15 @@
-//! What several modules have in common. No module itself, so not in the list.
 
+
+//! What several modules have in common. No module itself, so not in the list.
+//! What several modules need and no module is: waiting, units, files in place, databases, packages.
 pub mod attributes;
 pub mod content;
-
 pub mod lines;
+pub mod packages;
+pub mod patience;
 pub mod permissions;
 pub mod placed;
 pub mod program;
+pub mod sql;
+pub mod unit;
+pub mod words;
