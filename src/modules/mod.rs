@@ -144,17 +144,24 @@ mod fields;
 mod shared;
 
 modules! {
+    apt::Apt,
     assert::Assert,
     blockinfile::Blockinfile,
     command::Command,
     copy::Copy,
     debug::Debug,
+    dnf::Dnf,
     fail::Fail,
     file::File,
+    gate::Gate,
     group::Group,
+    instance::Instance,
     lineinfile::Lineinfile,
+    package::Package,
+    service::Service,
     shell::Shell,
     stat::Stat,
+    systemd::Systemd,
     template::Template,
     user::User,
 }

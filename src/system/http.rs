@@ -87,7 +87,7 @@ impl System {
     /// Asks once. A status is never a failure here; no answer is.
     pub fn ask(&self, request: &Request) -> Result<Response> {
         if self.is_rehearsal() {
-            return self.rehearse(request);
+            return self.rehearse_answer(request);
         }
         let call = prepared(request)?;
         let response = agent(request)?
@@ -105,7 +105,7 @@ impl System {
         })
     }
 
-    fn rehearse(&self, request: &Request) -> Result<Response> {
+    fn rehearse_answer(&self, request: &Request) -> Result<Response> {
         let output = self.run(&Command::new([request.method.as_str(), request.url.as_str()]))?;
         match u16::try_from(output.code) {
             Ok(status) if status > 0 => Ok(Response {

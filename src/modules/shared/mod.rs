@@ -5,6 +5,7 @@
 pub mod attributes;
 pub mod content;
 pub mod lines;
+pub mod log;
 pub mod packages;
 pub mod patience;
 pub mod permissions;
