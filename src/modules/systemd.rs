@@ -26,6 +26,7 @@ pub struct Systemd {
     #[serde(default)]
     daemon_reload: bool,
     #[serde(default)]
+    #[expect(dead_code, reason = "there is one scope: user units are refused when parameters are read")]
     scope: Scope,
     /// A restart leaves no trace that a second look could find, so it is remembered here.
     #[serde(skip)]

@@ -77,11 +77,6 @@ impl Unit {
         matches!(self.say("UnitFileState"), "enabled" | "enabled-runtime")
     }
 
-    /// Runs, and nothing is under way.
-    pub fn is_active(&self) -> bool {
-        matches!(self.say("ActiveState"), "active" | "reloading")
-    }
-
     /// Nothing of it runs, and systemd will not start it by itself.
     pub fn is_down(&self) -> bool {
         matches!(self.say("ActiveState"), "inactive" | "failed" | "")
