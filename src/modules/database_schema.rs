@@ -3,7 +3,7 @@
 //! The products' scripts must not run twice: some begin with DROP TABLE, others fail half-way. So one
 //! only runs on an empty database, and a record of ours says whether it came to its end.
 
-use super::shared::placed::{bytes_of, digest_of_content};
+use super::shared::delivered::{bytes_of, digest_of_content};
 use super::shared::sql::Engine;
 use super::{Brings, Kind, Module};
 use crate::system::{Result, System};

@@ -6,7 +6,7 @@
 //! what was not written still differs, and what was written is newer than the process.
 
 use super::shared::patience::{Patience, spoken};
-use super::shared::placed::{Placed, short};
+use super::shared::delivered::{Delivered, short};
 use super::shared::unit::{self, Stamp, Unit};
 use super::shared::words::seconds;
 use super::{Brings, Kind, Module};
@@ -25,7 +25,7 @@ pub struct Instance {
     #[serde(default)]
     link: Option<Link>,
     #[serde(default)]
-    files: Vec<Placed>,
+    files: Vec<Delivered>,
     /// In seconds: until all of its processes must be gone.
     #[serde(default = "default_stop_timeout", deserialize_with = "seconds")]
     stop_timeout: Duration,
@@ -191,7 +191,7 @@ impl Instance {
     }
 
     fn swap(&self, file: usize) -> Change {
-        let name = self.files.get(file).map(Placed::name).unwrap_or_default();
+        let name = self.files.get(file).map(Delivered::name).unwrap_or_default();
         Change::Swap { file, name }
     }
 

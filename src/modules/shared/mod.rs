@@ -4,6 +4,7 @@
 //! What several modules need and no module is: waiting, units, files in place, databases, packages.
 pub mod attributes;
 pub mod content;
+pub mod delivered;
 pub mod lines;
 pub mod log;
 pub mod packages;

@@ -1,5 +1,21 @@
 
 
+    #[serde(default)]
+    #[serde(default)]
+    #[serde(default)]
+    #[serde(default)]
+    /// Its differences are never shown.
+    group: Option<String>,
+    mode: Option<Mode>,
+    owner: Option<String>,
+    pub content: Content,
+    pub dest: PathBuf,
+    secret: bool,
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+/// An entry of a module's `files`.
+pub struct Delivered {
+}
 
 
 
@@ -26,12 +42,26 @@
             Self::Missing => "is missing",
             Self::Mode => "has another mode",
             Self::Owner => "has another owner",
+
+
             _ => Err(serde::de::Error::custom(format!("`{text}` is no mode; write it as \"0640\""))),
             changes.extend(attributes.into_iter().map(Change::Attribute));
             changes.push(match found.kind {
             let attributes = self.attributes.differences(system, &found)?;
             let before = system.read(&self.dest)?.unwrap_or_default();
             return Ok(Some(Difference::Content));
+            self.note_diff(system, &[])?;
+        let Some(meta) = system.meta(&self.dest)? else {
+        short(&self.dest)
+        })
+    /// The file's own name, for people.
+    /// The gravest difference; notes the texts before and after unless they are secret.
+    pub fn difference(&self, system: &System) -> Result<Option<Difference>> {
+    pub fn name(&self) -> String {
+    }
+    }
+impl Delivered {
+}
             return Ok(Some(Difference::Missing));
             return Ok(Some(Difference::Mode));
             return Ok(vec![Change::Create]);
