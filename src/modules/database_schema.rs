@@ -3,7 +3,7 @@
 //! The products' scripts must not run twice: some begin with DROP TABLE, others fail half-way. So one
 //! only runs on an empty database, and a record of ours says whether it came to its end.
 
-use super::shared::delivered::{bytes_of, digest_of_content};
+use super::shared::content::{self, Source};
 use super::shared::sql::Engine;
 use super::{Brings, Kind, Module};
 use crate::system::{Result, System};
@@ -65,8 +65,9 @@ database_schema:
     }
 
     fn apply(&self, system: &System, _: Install) -> Result<()> {
-        let script = bytes_of(system, &self.content)?;
-        let digest = digest_of_content(system, &self.content)?;
+        let source = Source::Sent(&self.content);
+        let script = content::bytes(&source, system)?;
+        let digest = source.digest(system)?.unwrap_or_default();
         self.record(system, &digest, "started")?;
         system.progress(&format!("running the script in `{}`", self.database));
         if let Err(failure) = self.engine.run_script(system, &self.database, script) {

@@ -16,9 +16,7 @@ mod resolve;
 mod users;
 
 pub use command::{Answer, Command, Output, tail};
-pub use command::{Answer, Command, Output};
 pub use files::{Kind as FileKind, Meta, digest_of, failed, hex, ourselves};
-pub use files::{Kind as FileKind, Meta, digest_of, hex};
 pub use http::{Request, Response};
 pub use notes::Notes;
 pub use users::{Group, User};

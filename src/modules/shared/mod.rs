@@ -1,7 +1,5 @@
-
-
 //! What several modules have in common. No module itself, so not in the list.
-//! What several modules need and no module is: waiting, units, files in place, databases, packages.
+
 pub mod attributes;
 pub mod content;
 pub mod delivered;
