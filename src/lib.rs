@@ -2,6 +2,8 @@
 pub mod event;
 pub mod modules;
 pub mod source;
+//pub mod ssh;
 pub mod system;
 pub mod vars;
 pub mod wire;
+pub mod worker;
