@@ -2,7 +2,7 @@
 pub mod event;
 pub mod modules;
 pub mod source;
-//pub mod ssh;
+pub mod ssh;
 pub mod system;
 pub mod vars;
 pub mod wire;
