@@ -169,7 +169,7 @@ impl Reader<'_> {
         let quote_at = self.rest.find(['"', '\''])?;
         let (prefix, quoted) = self.rest.split_at(quote_at);
         let is_raw = match prefix {
-            "" | "u" | "U" | "b" | "B" => false,
+            "" | "u" | "U" => false,
             "r" | "R" => true,
             _ => return None,
         };
