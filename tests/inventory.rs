@@ -42,11 +42,18 @@ fn list_and_graph_are_ansibles() {
             serde_json::from_str(&fs::read_to_string(case.join("list.json")).unwrap()).unwrap();
         let list = inventory.list();
         if list != expected {
-            wrong.push(format!("{}\n{list:#}\nis not\n{expected:#}", case.display()));
+            wrong.push(format!(
+                "{}\n{list:#}\nis not\n{expected:#}",
+                case.display()
+            ));
         }
         let expected = fs::read_to_string(case.join("graph.txt")).unwrap();
         if inventory.graph() != expected {
-            wrong.push(format!("{}\n{}\nis not\n{expected}", case.display(), inventory.graph()));
+            wrong.push(format!(
+                "{}\n{}\nis not\n{expected}",
+                case.display(),
+                inventory.graph()
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
@@ -60,7 +67,9 @@ fn a_broken_inventory_says_how_to_mend_it() {
     for case in &cases {
         let said = match Inventory::load(&sources(case)) {
             Ok(inventory) => format!("read without a word: {:#}", inventory.list()),
-            Err(problems) => problems.render(false).replace(&format!("{}/", case.display()), ""),
+            Err(problems) => problems
+                .render(false)
+                .replace(&format!("{}/", case.display()), ""),
         };
         let place = case.join("expected.txt");
         if std::env::var_os("EXPECT").is_some() {

@@ -63,7 +63,10 @@ fn shown(node: &Node) -> Value {
     let value = match &node.value {
         Yaml::List(items) => items.iter().map(shown).collect(),
         Yaml::Map(map) => {
-            let entries = map.entries.iter().map(|e| (e.key.as_str(), shown(&e.value)));
+            let entries = map
+                .entries
+                .iter()
+                .map(|e| (e.key.as_str(), shown(&e.value)));
             json!(entries.collect::<BTreeMap<_, _>>())
         }
         _ => node.to_value(),

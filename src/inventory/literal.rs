@@ -258,7 +258,7 @@ fn int(sign: &str, text: &str) -> Option<i64> {
         .find_map(|(prefix, radix)| Some((radix, lower.strip_prefix(prefix)?)))
         .unwrap_or((10, &lower));
     let is_octal_of_old =
-        radix == 10 && digits.starts_with('0') && digits.trim_matches(['0', '_']) != "";
+        radix == 10 && digits.starts_with('0') && !digits.trim_matches(['0', '_']).is_empty();
     if is_octal_of_old || !is_separated_well(digits) {
         return None;
     }
