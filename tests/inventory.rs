@@ -4,7 +4,9 @@
 //! A case is a folder. `sources` names what `-i` is given, one a line. To write the messages anew,
 //! run with `EXPECT=1` and read the difference.
 
-use apim_deploy::inventory::Inventory;
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use apim_deploy::inventory::{HostPattern, Inventory};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -81,4 +83,76 @@ fn a_broken_inventory_says_how_to_mend_it() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// What `inventories/patterns.py` wrote.
+#[test]
+fn patterns_select_what_ansible_selects() {
+    let inventory =
+        Inventory::load(&["tests/fixtures/inventories/cluster/hosts.yaml".into()]).unwrap();
+    let table = fs::read_to_string("tests/fixtures/inventories/patterns.txt").unwrap();
+    for line in table.lines() {
+        let (pattern, hosts) = line.split_once(" => ").unwrap();
+        let selected = HostPattern::parse(pattern, None)
+            .unwrap()
+            .select(&inventory)
+            .unwrap();
+        assert_eq!(selected.join(" "), hosts, "{pattern}");
+    }
+}
+
+#[test]
+fn a_pattern_that_cannot_be_meant_is_refused() {
+    let inventory =
+        Inventory::load(&["tests/fixtures/inventories/cluster/hosts.yaml".into()]).unwrap();
+    for (pattern, part) in [
+        ("", "the host pattern is empty"),
+        (" , ", "the host pattern is empty"),
+        ("gateway:!", "`!` is followed by no name"),
+        ("~gw-(", "is not a pattern"),
+        ("gateway[3]", "beyond the 3 hosts"),
+        ("gateway[-4]", "beyond the 3 hosts"),
+        ("gatway", "did you mean `gateway`?"),
+        ("gateway:!gw-33", "did you mean `gw-3`?"),
+        ("all:&web*", "no host or group matches `web*`"),
+    ] {
+        let said = refusal(&HostPattern::parse(pattern, None), &inventory);
+        assert!(said.contains(part), "{pattern}: {said}");
+    }
+}
+
+#[test]
+fn a_limit_may_stand_in_a_file_and_never_means_everybody() {
+    let inventory =
+        Inventory::load(&["tests/fixtures/inventories/cluster/hosts.yaml".into()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        format!("@{}", path.display())
+    };
+    let limit = HostPattern::limit(&file("retry", "gw-3\n# why\n\ngw-1\n")).unwrap();
+    assert_eq!(limit.select(&inventory).unwrap(), ["gw-3", "gw-1"]);
+    let both = format!("{},!gw-1", file("retry", "gw-3\ngw-1\n"));
+    let limit = HostPattern::limit(&both).unwrap();
+    assert_eq!(limit.select(&inventory).unwrap(), ["gw-3"]);
+    for (limit, part) in [
+        ("".to_owned(), "the host pattern is empty"),
+        (file("empty", "\n# nobody\n"), "names no host"),
+        ("@missing".to_owned(), "missing cannot be read"),
+    ] {
+        let said = refusal(&HostPattern::limit(&limit), &inventory);
+        assert!(said.contains(part), "{limit}: {said}");
+    }
+}
+
+fn refusal(pattern: &apim_deploy::source::Result<HostPattern>, inventory: &Inventory) -> String {
+    let pattern = match pattern {
+        Ok(pattern) => pattern,
+        Err(problems) => return problems.render(false),
+    };
+    match pattern.select(inventory) {
+        Ok(_) => pattern.complaints(inventory).render(false),
+        Err(problems) => problems.render(false),
+    }
 }
