@@ -3,7 +3,7 @@
 use super::members::{self, MAX_DEPTH};
 use super::range::{self, Address};
 use super::{Group, Host};
-use crate::source::{File, Mapping, Node, Problem, Problems, Span, Yaml};
+use crate::source::{Entry, File, Mapping, Node, Problem, Problems, Span, Yaml};
 use crate::vars::{Layer, Variable};
 use indexmap::IndexMap;
 use std::collections::{HashMap, HashSet};
@@ -68,7 +68,7 @@ impl Draft {
         for name in &names {
             self.host(name, group, span);
             if let Some(port) = port {
-                self.host_variable(name, "ansible_port", number(port.into(), span));
+                self.host_variable(name, &port_entry(port, span));
             }
         }
         names
@@ -142,27 +142,29 @@ impl Draft {
         problem
     }
 
-    pub fn host_variable(&mut self, host: &str, name: &str, value: Node) {
+    pub fn host_variable(&mut self, host: &str, variable: &Entry) {
         if let Some(found) = self.hosts.get_mut(host) {
             let owner = format!("host `{host}`");
-            set(&mut found.layers, &owner, name, value, &mut self.problems);
+            set(&mut found.layers, &owner, variable, &mut self.problems);
         }
     }
 
     /// `ansible_group_priority` orders the groups and is no variable.
-    pub fn group_variable(&mut self, group: &str, name: &str, value: Node) {
+    pub fn group_variable(&mut self, group: &str, variable: &Entry) {
         let Some(found) = self.groups.get_mut(group) else {
             return;
         };
-        if name != "ansible_group_priority" {
+        if variable.key != "ansible_group_priority" {
             let owner = format!("group `{group}`");
-            set(&mut found.layers, &owner, name, value, &mut self.problems);
+            set(&mut found.layers, &owner, variable, &mut self.problems);
             return;
         }
-        match priority(&value) {
+        match priority(&variable.value) {
             Some(priority) => found.priority = priority,
             None => self.problems.push(
-                Problem::new("`ansible_group_priority` must be a whole number").at(&value.span),
+                Problem::new("`ansible_group_priority` must be a whole number")
+                    .at(&variable.value.span)
+                    .help("a higher number is stronger; 1 is the default"),
             ),
         }
     }
@@ -272,54 +274,43 @@ impl Group {
 
 /// Enters a variable into the layer of its file. Files may override each other; one file that
 /// says two things about one variable is a mistake, though Ansible would take the last.
-fn set(
-    layers: &mut Vec<Arc<Layer>>,
-    owner: &str,
-    name: &str,
-    value: Node,
-    problems: &mut Problems,
-) {
-    let mut checked = Problems::new();
-    check_variable(name, &value, &mut checked);
-    let origin = format!("{}, {owner}", value.span.file.name);
+fn set(layers: &mut Vec<Arc<Layer>>, owner: &str, variable: &Entry, problems: &mut Problems) {
+    check(variable, problems);
+    let value = &variable.value;
+    let origin = format!("{}, {owner}", variable.key_span.file.name);
     if layers.last().is_none_or(|layer| layer.origin != origin) {
         layers.push(Arc::new(Layer::new(origin)));
     }
     let Some(layer) = layers.last_mut().map(Arc::make_mut) else {
         return;
     };
-    if let Some(Variable::Written(first)) = layer.variables.get(name)
+    let written = Variable::Written(value.clone());
+    let before = layer.variables.insert(variable.key.clone(), written);
+    if let Some(Variable::Written(first)) = before
         && first.to_value() != value.to_value()
     {
-        checked.push(
-            Problem::new(format!("{owner} has two values for `{name}`"))
+        problems.push(
+            Problem::new(format!("{owner} has two values for `{}`", variable.key))
                 .at(&value.span)
                 .because("another value here")
                 .also(&first.span, "first here")
                 .help("keep one of them"),
         );
     }
-    problems.extend(checked);
-    layer
-        .variables
-        .insert(name.to_owned(), Variable::Written(value));
 }
 
 /// Reads a mapping of variables, checking each.
 pub fn variables(map: &Mapping, problems: &mut Problems) -> IndexMap<String, Variable> {
     map.entries
         .iter()
-        .map(|entry| {
-            check_name(&entry.key, &entry.key_span, problems);
-            check_value(&entry.value, problems);
-            (entry.key.clone(), Variable::Written(entry.value.clone()))
-        })
+        .inspect(|entry| check(entry, problems))
+        .map(|entry| (entry.key.clone(), Variable::Written(entry.value.clone())))
         .collect()
 }
 
-fn check_variable(name: &str, value: &Node, problems: &mut Problems) {
-    check_name(name, &value.span, problems);
-    check_value(value, problems);
+fn check(variable: &Entry, problems: &mut Problems) {
+    check_name(&variable.key, &variable.key_span, problems);
+    check_value(&variable.value, problems);
 }
 
 fn check_name(name: &str, span: &Span, problems: &mut Problems) {
@@ -366,10 +357,15 @@ fn priority(value: &Node) -> Option<i64> {
     }
 }
 
-fn number(number: i64, span: &Span) -> Node {
-    Node {
-        value: Yaml::Int(number),
-        span: span.clone(),
-        tag: None,
+/// The port of `host:port`.
+fn port_entry(port: u16, span: &Span) -> Entry {
+    Entry {
+        key: "ansible_port".to_owned(),
+        key_span: span.clone(),
+        value: Node {
+            value: Yaml::Int(port.into()),
+            span: span.clone(),
+            tag: None,
+        },
     }
 }

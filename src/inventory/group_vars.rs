@@ -31,6 +31,9 @@ pub fn load(inventory: &mut Inventory, folders: &[PathBuf], problems: &mut Probl
 }
 
 fn layers_of(folder: &Path, name: &str, problems: &mut Problems) -> Vec<Arc<Layer>> {
+    if !folder.is_dir() {
+        return Vec::new();
+    }
     let found = problems.take(files_of(folder, name)).unwrap_or_default();
     found
         .iter()

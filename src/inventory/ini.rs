@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::{literal, words};
-use crate::source::{File, Problem, Span, nearest};
+use crate::source::{Entry, File, Problem, Span, nearest};
 use indexmap::IndexMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -58,14 +58,13 @@ impl<'r> Reader<'r> {
         if line.is_empty() || line.starts_with(['#', ';']) {
             return;
         }
+        // `[1:3].example.com` and `[::1]:22` are hosts.
         let header = line
-            .find(" #")
-            .map_or(line, |remark| line[..remark].trim_end());
-        match header
-            .strip_prefix('[')
-            .and_then(|inner| inner.strip_suffix(']'))
-        {
-            Some(name) if !is_range_first(line) => self.header(at, name),
+            .split('#')
+            .next()
+            .and_then(|line| line.trim_end().strip_prefix('['));
+        match header.and_then(|header| header.strip_suffix(']')) {
+            Some(name) if !name.contains(']') => self.header(at, name),
             _ => self.entry(at, line),
         }
     }
@@ -117,19 +116,18 @@ impl<'r> Reader<'r> {
         let names = self.draft.hosts(&first.text, &group, &span);
         for word in rest {
             let span = self.span(word.range.clone());
-            let Some((key, value)) = word.text.split_once('=') else {
-                self.draft.problems.push(no_assignment(&word.text, &span));
-                continue;
+            let Some(variable) = self.assignment(&word.text, &span) else {
+                // What follows a slip in a line is only noise.
+                return self.draft.problems.push(no_assignment(&word.text, &span));
             };
-            let value = literal::read(value, &self.value_span(&span));
             for name in &names {
-                self.draft.host_variable(name, key, value.clone());
+                self.draft.host_variable(name, &variable);
             }
         }
     }
 
     fn child(&mut self, at: usize, line: &str) {
-        let name = line.split(" #").next().unwrap_or(line).trim_end();
+        let name = line.split('#').next().unwrap_or(line).trim_end();
         let span = self.span(at..at + name.len());
         if self.draft.groups.contains_key(name) {
             let parent = self.group.clone();
@@ -145,13 +143,27 @@ impl<'r> Reader<'r> {
 
     fn variable(&mut self, at: usize, line: &str) {
         let span = self.span(at..at + line.len());
-        let Some((key, value)) = line.split_once('=') else {
-            self.draft.problems.push(no_assignment(line, &span));
-            return;
+        let Some(variable) = self.assignment(line, &span) else {
+            return self.draft.problems.push(no_assignment(line, &span));
         };
-        let value = literal::read(value.trim(), &self.value_span(&span));
         let group = self.group.clone();
-        self.draft.group_variable(&group, key.trim(), value);
+        self.draft.group_variable(&group, &variable);
+    }
+
+    /// `name=value`; `text` is what the span says when quotes are gone.
+    fn assignment(&self, text: &str, span: &Span) -> Option<Entry> {
+        let (key, value) = text.split_once('=').filter(|(key, _)| !key.is_empty())?;
+        let range = span.range.clone();
+        let written = &self.file.text[range.clone()];
+        let behind = written
+            .split_once('=')
+            .map_or("", |(_, behind)| behind.trim_start());
+        let value_span = self.span(range.end - behind.len()..range.end);
+        Some(Entry {
+            key: key.trim().to_owned(),
+            key_span: self.span(range.start..range.start + key.trim().len()),
+            value: literal::read(value.trim(), &value_span),
+        })
     }
 
     fn finish(self) {
@@ -181,23 +193,6 @@ impl<'r> Reader<'r> {
     fn span(&self, range: Range<usize>) -> Span {
         Span::new(self.file, range)
     }
-
-    /// What stands behind the `=` of an assignment.
-    fn value_span(&self, assignment: &Span) -> Span {
-        let range = assignment.range.clone();
-        let text = &self.file.text[range.clone()];
-        let value = text.find('=').map_or(text, |at| &text[at + 1..]);
-        self.span(range.end - value.trim_start().len()..range.end)
-    }
-}
-
-/// `[a:c]` alone on a line is a header; `[1:3].example.com` and `[::1]:22` are hosts.
-fn is_range_first(line: &str) -> bool {
-    line.find(']')
-        .is_some_and(|close| !line[close + 1..].trim_start().is_empty())
-        && !line[line.find(']').unwrap_or(0) + 1..]
-            .trim_start()
-            .starts_with('#')
 }
 
 fn unknown_kind(inner: &str, kind: &str, span: &Span) -> Problem {

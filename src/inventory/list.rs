@@ -1,14 +1,14 @@
 //! What `ansible-inventory --list` prints.
 
 use super::Inventory;
-use crate::source::Node;
+use crate::source::{Node, Yaml};
 use crate::vars::Variable;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 pub fn list(inventory: &Inventory) -> Value {
-    let mut shown = BTreeMap::new();
-    describe(inventory, "all", &mut shown);
+    let mut said = BTreeMap::new();
+    describe(inventory, "all", &mut said);
     let hostvars: BTreeMap<&str, Value> = inventory
         .hosts
         .keys()
@@ -16,8 +16,8 @@ pub fn list(inventory: &Inventory) -> Value {
         .filter(|(_, variables)| variables != &json!({}))
         .collect();
     let meta = json!({"hostvars": hostvars, "profile": "inventory_legacy"});
-    shown.insert("_meta".to_owned(), meta);
-    json!(shown)
+    said.insert("_meta".to_owned(), meta);
+    json!(said)
 }
 
 /// A group and everything below it; groups that hold nothing are left out.
@@ -48,7 +48,7 @@ fn variables(inventory: &Inventory, host: &str) -> Value {
     for layer in inventory.layers(host) {
         for (name, variable) in &layer.variables {
             let value = match variable {
-                Variable::Written(node) => sorted(node),
+                Variable::Written(node) => shown(node),
                 Variable::Data(value) => value.clone(),
                 Variable::Pending(_) => Value::Null,
             };
@@ -58,18 +58,21 @@ fn variables(inventory: &Inventory, host: &str) -> Value {
     json!(found)
 }
 
-/// Ansible sorts keys at every depth.
-fn sorted(node: &Node) -> Value {
-    fn sort(value: Value) -> Value {
-        match value {
-            Value::Object(map) => {
-                let sorted: BTreeMap<String, Value> =
-                    map.into_iter().map(|(k, v)| (k, sort(v))).collect();
-                json!(sorted)
-            }
-            Value::Array(items) => items.into_iter().map(sort).collect(),
-            other => other,
+/// Keys are sorted at every depth, and what was marked `!unsafe` stays marked.
+fn shown(node: &Node) -> Value {
+    let value = match &node.value {
+        Yaml::List(items) => items.iter().map(shown).collect(),
+        Yaml::Map(map) => {
+            let entries = map
+                .entries
+                .iter()
+                .map(|e| (e.key.as_str(), shown(&e.value)));
+            json!(entries.collect::<BTreeMap<_, _>>())
         }
+        _ => node.to_value(),
+    };
+    match node.tag.as_deref() {
+        Some("unsafe") => json!({"__ansible_unsafe": value}),
+        _ => value,
     }
-    sort(node.to_value())
 }

@@ -169,7 +169,7 @@ impl Reader<'_> {
         let quote_at = self.rest.find(['"', '\''])?;
         let (prefix, quoted) = self.rest.split_at(quote_at);
         let is_raw = match prefix {
-            "" | "u" | "U" | "b" | "B" => false,
+            "" | "u" | "U" => false,
             "r" | "R" => true,
             _ => return None,
         };
@@ -258,7 +258,7 @@ fn int(sign: &str, text: &str) -> Option<i64> {
         .find_map(|(prefix, radix)| Some((radix, lower.strip_prefix(prefix)?)))
         .unwrap_or((10, &lower));
     let is_octal_of_old =
-        radix == 10 && digits.starts_with('0') && digits.trim_matches(['0', '_']) != "";
+        radix == 10 && digits.starts_with('0') && !digits.trim_matches(['0', '_']).is_empty();
     if is_octal_of_old || !is_separated_well(digits) {
         return None;
     }

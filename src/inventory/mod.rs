@@ -102,3 +102,34 @@ impl Inventory {
         &self.dir
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::draft::Draft;
+    use super::{ini, members, yaml};
+    use crate::source::File;
+    use proptest::prelude::*;
+
+    fn settle(text: &str, read: fn(&std::sync::Arc<File>, &mut Draft)) {
+        let file = File::new("hosts", text);
+        let mut draft = Draft::new(&file);
+        read(&file, &mut draft);
+        draft.settle();
+        members::groups_of(&draft.groups);
+        draft.problems.render(false);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn no_ini_makes_it_panic(text in "(\\[?[a-c]{1,2}(:children|:vars|\\[[0-9a-z]{0,2}:[0-9]{1,3}\\])?\\]?|[ =#'\"\\[\\]{}:,.0-9-]|[a-cé]|\n|\\PC){0,40}") {
+            settle(&text, ini::read);
+        }
+
+        #[test]
+        fn no_yaml_makes_it_panic(text in "((all|web|hosts|children|vars|x): ?|\n {0,6}|[&*]a|- |\\{\\{? |\\}|\\[|\\]|, |<<: |[|>]-?\n|'|\"|!!int |~|1|é|\t|\r\n|\u{feff}|\\PC){0,40}") {
+            settle(&text, yaml::read);
+        }
+    }
+}

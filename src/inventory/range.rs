@@ -15,13 +15,6 @@ pub struct Address {
 type Checked<T> = std::result::Result<T, Problem>;
 
 pub fn expand(text: &str, span: &Span) -> Checked<Address> {
-    if text == "---" {
-        return Err(wrong(
-            span,
-            "`---` starts a YAML file, and this one is read as INI",
-        )
-        .help("give the file a name that ends in `.yaml`"));
-    }
     let (host, port) = split_port(text, span)?;
     let names = product(&pieces(host, span)?, span)?;
     for name in &names {
@@ -301,7 +294,6 @@ mod tests {
             ("a:b:c", "neither"),
             ("root@web", "set `ansible_user` to `root`"),
             ("-oProxyCommand=x", "cannot be the name"),
-            ("---", "starts a YAML file"),
         ] {
             let said = read(text).expect_err(text).render(false);
             assert!(said.contains(part), "{part} in {said}");

@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::{Inventory, clash, group_vars, ini, members, yaml};
-use crate::source::{File, Problem, Result, Span, read};
+use crate::source::{File, Problem, Result, Span, forbidden, read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -112,8 +112,18 @@ fn read_file(path: &Path, draft: &mut Draft) -> Result<()> {
     let file = read(path)?;
     refuse_vault(&file)?;
     refuse_program(&file)?;
+    if let Some(problem) = forbidden(&file) {
+        return Err(problem.into());
+    }
     match path.extension().and_then(|e| e.to_str()) {
         Some("yaml" | "yml" | "json") => yaml::read(&file, draft),
+        Some("ini") if looks_like_yaml(&file.text) => {
+            return Err(
+                Problem::new(format!("{} is named INI and written in YAML", file.name))
+                    .help("give it a name that ends in `.yaml`")
+                    .into(),
+            );
+        }
         Some("ini") => ini::read(&file, draft),
         Some("toml") => {
             return Err(
@@ -163,7 +173,7 @@ fn refuse_program(file: &Arc<File>) -> Result<()> {
         "{}: executable inventories are not supported yet",
         file.name
     ))
-    .help("run it with `--list`, save the JSON as YAML groups and use that file")
+    .help("save what `ansible-inventory --list --yaml --export` makes of it and use that file")
     .into())
 }
 

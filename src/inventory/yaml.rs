@@ -112,7 +112,7 @@ fn host_variables(names: &[String], variables: Option<&Node>, draft: &mut Draft)
     };
     for host in names {
         for entry in &map.entries {
-            draft.host_variable(host, &entry.key, entry.value.clone());
+            draft.host_variable(host, entry);
         }
     }
 }
@@ -136,14 +136,15 @@ fn variables(group: &str, value: &Node, draft: &mut Draft) {
         Yaml::Null => {}
         Yaml::Map(map) => {
             for entry in &map.entries {
-                draft.group_variable(group, &entry.key, entry.value.clone());
+                draft.group_variable(group, entry);
             }
         }
-        _ => draft.problems.push(expected(
-            value,
-            &format!("`vars` of group `{group}`"),
-            "a mapping",
-        )),
+        _ => {
+            let problem = expected(value, &format!("`vars` of group `{group}`"), "a mapping");
+            draft
+                .problems
+                .push(problem.help("write each variable as `name: value`"));
+        }
     }
 }
 

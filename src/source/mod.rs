@@ -14,6 +14,7 @@ mod yaml;
 pub use library::{Bytes, Library, read};
 pub use nearest::nearest;
 pub use problem::{Problem, Problems, Result};
+pub use syntax::forbidden;
 pub use yaml::{Entry, Mapping, Node, Yaml, parse, parse_documents};
 
 use std::ops::Range;

@@ -17,9 +17,9 @@ pub(super) fn explain(file: &Arc<File>, error: &ScanError) -> Problem {
         .unwrap_or_else(|| by_kind(file, at, error))
 }
 
-/// A character no text file should hold, if there is one. It is looked for before parsing, since
-/// YAML would name a place far behind it.
-pub(super) fn forbidden(file: &Arc<File>) -> Option<Problem> {
+/// A character no file that people write should hold, if there is one. It is looked for before
+/// parsing, which would name a place far behind it.
+pub fn forbidden(file: &Arc<File>) -> Option<Problem> {
     let (at, found) = file
         .text
         .char_indices()
@@ -38,7 +38,7 @@ pub(super) fn lookalike(file: &Arc<File>, found: char, at: usize) -> Option<Prob
         c if is_odd_space(c) => "write ordinary spaces; if it is meant, quote the text",
         _ => return None,
     };
-    let problem = Problem::new(format!("U+{:04X} in a place of YAML", u32::from(found)))
+    let problem = Problem::new(format!("U+{:04X} does not belong here", u32::from(found)))
         .at(&Span::new(file, at..at + found.len_utf8()))
         .because(name_of(found));
     Some(problem.help(help))

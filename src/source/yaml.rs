@@ -1,6 +1,7 @@
 //! YAML with a position on every node.
 
 use super::loader::Loader;
+use super::problem::start_of;
 use super::{File, Problem, Result, Span, syntax};
 use std::sync::Arc;
 
@@ -136,7 +137,7 @@ pub fn parse_documents(file: &Arc<File>) -> Result<Vec<Node>> {
 fn nothing(file: &Arc<File>) -> Node {
     Node {
         value: Yaml::Null,
-        span: Span::new(file, 0..0),
+        span: start_of(file),
         tag: None,
     }
 }
