@@ -167,6 +167,7 @@ pub fn unknown(entry: &Entry, place: &str, known: &[&[&str]]) -> Problem {
     let known = || known.iter().flat_map(|words| words.iter().copied());
     let problem = Problem::new(format!("{place} has no keyword `{key}`")).at(&entry.key_span);
     match nearest(key, known()) {
+        _ if TASK.contains(&key) => problem.help(format!("`{key}` belongs to a task")),
         Some(near) => problem.help(format!("did you mean `{near}`?")),
         None => problem.help(format!("it takes {}", sorted(known()).join(", "))),
     }
@@ -211,8 +212,8 @@ pub fn kinds() -> impl Iterator<Item = &'static str> {
 
 /// Names for a message: in order, each once.
 pub fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut names: Vec<String> = names.map(|n| format!("`{n}`")).collect();
-    names.sort();
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
     names.dedup();
-    names
+    names.iter().map(|name| format!("`{name}`")).collect()
 }

@@ -419,7 +419,13 @@ fn include(reader: &mut Reader, call: &Entry, around: &Around) -> Action {
     let Some(node) = file_name(reader, call) else {
         return Action::FlushHandlers;
     };
-    if around.templates.is_none() {
+    if around.are_handlers {
+        reader.wrong(
+            &call.key_span,
+            "handlers are known before the run and can't include tasks",
+            "use `import_tasks`",
+        );
+    } else if around.templates.is_none() {
         reader.wrong(
             &call.key_span,
             "`include_tasks` includes a file of the role, and there is no role here",
