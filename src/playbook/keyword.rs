@@ -1,7 +1,7 @@
 //! Which keywords there are, and what to say of those that are not.
 
 use crate::modules;
-use crate::source::{Entry, Problem, nearest};
+use crate::source::{Entry, Mapping, Problem, nearest};
 
 /// What a task, a block and a play all may say.
 pub const COMMON: &[&str] = &[
@@ -167,6 +167,7 @@ pub fn unknown(entry: &Entry, place: &str, known: &[&[&str]]) -> Problem {
     let known = || known.iter().flat_map(|words| words.iter().copied());
     let problem = Problem::new(format!("{place} has no keyword `{key}`")).at(&entry.key_span);
     match nearest(key, known()) {
+        _ if TASK.contains(&key) => problem.help(format!("`{key}` belongs to a task")),
         Some(near) => problem.help(format!("did you mean `{near}`?")),
         None => problem.help(format!("it takes {}", sorted(known()).join(", "))),
     }
@@ -185,9 +186,14 @@ pub fn refusal(key: &str) -> Option<String> {
 }
 
 /// A task's key that is neither a keyword nor a module. `is_only` tells that the task has no other module.
-pub fn unknown_in_task(entry: &Entry, is_only: bool) -> Problem {
+pub fn unknown_in_task(entry: &Entry, task: &Mapping, is_only: bool) -> Problem {
     let key = entry.key.as_str();
-    let near_keyword = nearest(key, COMMON.iter().chain(TASK).copied());
+    // A keyword that the task has already was hardly meant a second time.
+    let unused = COMMON
+        .iter()
+        .chain(TASK)
+        .filter(|word| task.get(word).is_none());
+    let near_keyword = nearest(key, unused.copied());
     let short = key.strip_prefix("ansible.builtin.").unwrap_or(key);
     let near_module = nearest(short, kinds());
     if refusal(key).is_some() || !is_only || (near_keyword.is_some() && near_module.is_none()) {
@@ -211,8 +217,8 @@ pub fn kinds() -> impl Iterator<Item = &'static str> {
 
 /// Names for a message: in order, each once.
 pub fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut names: Vec<String> = names.map(|n| format!("`{n}`")).collect();
-    names.sort();
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
     names.dedup();
-    names
+    names.iter().map(|name| format!("`{name}`")).collect()
 }

@@ -84,7 +84,10 @@ fn item(reader: &mut Reader, node: &Node, around: &Around) -> Vec<Task> {
                     "add a module, such as `debug:`",
                 );
             }
-            vec![]
+            // Its name and what it registers are still good for the checks that follow.
+            let mut task = bare(reader, node, map, "task vars");
+            each_keyword(reader, &mut task, map, around);
+            vec![task]
         }
         [call, others @ ..] => {
             for other in others {
@@ -127,7 +130,7 @@ fn calls<'n>(reader: &mut Reader, map: &'n Mapping) -> Vec<&'n Entry> {
     for entry in map.entries.iter().filter(|e| !is_keyword(e) && !is_call(e)) {
         reader
             .problems
-            .push(keyword::unknown_in_task(entry, calls.is_empty()));
+            .push(keyword::unknown_in_task(entry, map, calls.is_empty()));
     }
     calls
 }
@@ -172,7 +175,7 @@ fn one(
     vec![task]
 }
 
-/// What tasks and blocks have in common.
+/// What tasks and blocks have in common. The action stands in until the right one is read.
 fn bare(reader: &mut Reader, node: &Node, map: &Mapping, origin: &str) -> Task {
     Task {
         name: map.entry("name").and_then(|e| reader.words(e)),
@@ -419,7 +422,13 @@ fn include(reader: &mut Reader, call: &Entry, around: &Around) -> Action {
     let Some(node) = file_name(reader, call) else {
         return Action::FlushHandlers;
     };
-    if around.templates.is_none() {
+    if around.are_handlers {
+        reader.wrong(
+            &call.key_span,
+            "handlers are known before the run and can't include tasks",
+            "use `import_tasks`",
+        );
+    } else if around.templates.is_none() {
         reader.wrong(
             &call.key_span,
             "`include_tasks` includes a file of the role, and there is no role here",

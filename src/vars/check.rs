@@ -51,10 +51,7 @@ pub(super) fn condition(node: &Node) -> Result<Condition<'_>, Box<Problem>> {
         Yaml::Text(text) if text.contains("{{") || text.contains("{%") => Err(Box::new(
             Problem::new("a condition is an expression already, without braces")
                 .at(&node.span)
-                .help(format!(
-                    "write `{}`",
-                    text.replace("{{", "").replace("}}", "").trim()
-                )),
+                .help(format!("write `{}`", without_braces(text))),
         )),
         Yaml::Text(text) => Ok(Condition::Expression(text)),
         _ => Err(Box::new(
@@ -63,6 +60,11 @@ pub(super) fn condition(node: &Node) -> Result<Condition<'_>, Box<Problem>> {
                 .help("write an expression without braces, such as `inventory_hostname == 'gw-1'`"),
         )),
     }
+}
+
+fn without_braces(text: &str) -> String {
+    let bare = text.replace("{{", " ").replace("}}", " ");
+    bare.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn check_text(text: &str, span: &Span, problems: &mut Problems) {

@@ -73,7 +73,7 @@ fn is_one_expression(inside: &str) -> bool {
 type Cache = RwLock<HashMap<Form, HashMap<String, Arc<Compiled>>>>;
 
 /// Compiles a text, or finds it compiled.
-pub fn compile(text: &str, form: Form) -> Result<Arc<Compiled>, Fault> {
+pub fn compile(text: &str, form: Form) -> Result<Arc<Compiled>, Box<Fault>> {
     static CACHE: LazyLock<Cache> = LazyLock::new(Cache::default);
     // A poisoned cache holds nothing half-made: entries are inserted whole.
     let known = CACHE
@@ -96,12 +96,12 @@ pub fn compile(text: &str, form: Form) -> Result<Arc<Compiled>, Fault> {
 }
 
 impl Compiled {
-    fn new(text: &str, form: Form) -> Result<Self, Fault> {
+    fn new(text: &str, form: Form) -> Result<Self, Box<Fault>> {
         let (source, shift) = match form {
             Form::Text => (text.to_owned(), 0),
             Form::Expression => (format!("{GIVE_OPEN}{text}{GIVE_CLOSE}"), GIVE_OPEN.len()),
         };
-        let tera = parsed(&source).map_err(|e| Fault::new(&e, text, shift))?;
+        let tera = parsed(&source).map_err(|e| misread(&e, text, form, shift))?;
         let mut names: Vec<String> = tera
             .get_template_variables(NAME)
             .map_err(|e| Fault::new(&e, text, shift))?
@@ -118,12 +118,12 @@ impl Compiled {
     }
 
     /// Renders to text.
-    pub fn text(&self, context: &Context) -> Result<String, Fault> {
+    pub fn text(&self, context: &Context) -> Result<String, Box<Fault>> {
         self.strictly(context, rendered)
     }
 
     /// Evaluates an expression, keeping its type.
-    pub fn value(&self, context: &Context) -> Result<Value, Fault> {
+    pub fn value(&self, context: &Context) -> Result<Value, Box<Fault>> {
         let value = self.strictly(context, |tera, context| {
             rendered(tera, context)?;
             Ok(GIVEN.replace(Value::undefined()))
@@ -139,7 +139,7 @@ impl Compiled {
         &self,
         context: &Context,
         render: impl Fn(&Tera, &Context) -> tera::TeraResult<T>,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, Box<Fault>> {
         let asked = render(&self.tera, context);
         let value = asked.map_err(|e| Fault::new(&e, self.authors(), self.shift))?;
         let absent: Vec<&str> = self
@@ -158,14 +158,14 @@ impl Compiled {
             return Ok(value);
         };
         match missing::place_in(&error.to_string()) {
-            Some(at) => Err(Fault::missing(self.authors(), at)),
+            Some(at) => Err(Box::new(Fault::missing(self.authors(), at))),
             None => Ok(value),
         }
     }
 
     /// Written out as text, Tera says which part of the expression is not there.
-    fn why_nothing(&self, context: &Context) -> Fault {
-        let nothing = Fault::undefined(self.whole());
+    fn why_nothing(&self, context: &Context) -> Box<Fault> {
+        let nothing = Box::new(Fault::undefined(self.whole()));
         let source = format!("{{{{{}}}}}", self.authors());
         let Err(error) = parsed(&source).and_then(|tera| rendered(&tera, context)) else {
             return nothing;
@@ -188,6 +188,15 @@ impl Compiled {
     }
 }
 
+/// What the author did wrong. An expression is read again without our wrapping, which would
+/// otherwise appear among the things Tera says it expected.
+fn misread(error: &tera::Error, text: &str, form: Form, shift: usize) -> Box<Fault> {
+    match parsed(&format!("{{{{{text}}}}}")) {
+        Err(own) if form == Form::Expression => Fault::new(&own, text, 2),
+        _ => Fault::new(error, text, shift),
+    }
+}
+
 fn parsed(source: &str) -> tera::TeraResult<Tera> {
     static TAUGHT: LazyLock<Tera> = LazyLock::new(taught);
     let mut tera = TAUGHT.clone();
@@ -197,8 +206,8 @@ fn parsed(source: &str) -> tera::TeraResult<Tera> {
 
 fn taught() -> Tera {
     let mut tera = Tera::new();
-    // Nobody here writes HTML. Without templates there is nothing this could fail on.
-    let _ = tera.autoescape_on(Vec::<String>::new());
+    // Nobody here writes HTML.
+    tera.autoescape_on(Vec::<String>::new());
     dialect::teach(&mut tera);
     tera.register_function("__give", give);
     tera

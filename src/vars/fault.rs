@@ -23,8 +23,8 @@ pub struct Fault {
 
 impl Fault {
     /// `text` is what the author wrote; `shift` is how far Tera's positions are ahead of it.
-    pub fn new(error: &tera::Error, text: &str, shift: usize) -> Self {
-        match error.kind() {
+    pub fn new(error: &tera::Error, text: &str, shift: usize) -> Box<Self> {
+        Box::new(match error.kind() {
             ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
                 let start = report
                     .span()
@@ -45,7 +45,7 @@ impl Fault {
                 unknown_word(report, text, shift)
             }
             other => Self::told(&other.to_string(), false, text, None),
-        }
+        })
     }
 
     /// An expression that gives nothing.

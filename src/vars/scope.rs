@@ -27,15 +27,21 @@ pub struct Scope<'a> {
 /// absent may have a default, a broken template may not.
 #[derive(Debug, Clone)]
 enum Miss {
-    Absent(Problem),
-    Wrong(Problem),
+    Absent(Box<Problem>),
+    Wrong(Box<Problem>),
     Pending { name: String, task: String },
+}
+
+impl From<Problem> for Miss {
+    fn from(problem: Problem) -> Self {
+        Self::Wrong(Box::new(problem))
+    }
 }
 
 impl From<Miss> for Unresolved {
     fn from(miss: Miss) -> Self {
         match miss {
-            Miss::Absent(problem) | Miss::Wrong(problem) => problem.into(),
+            Miss::Absent(problem) | Miss::Wrong(problem) => Self::Wrong(problem),
             Miss::Pending { name, task } => Self::Pending { name, task },
         }
     }
@@ -148,14 +154,15 @@ impl<'a> Scope<'a> {
     fn enter(&self, name: &str, node: &Node) -> Result<(), Miss> {
         let mut chain = self.chain.borrow_mut();
         if let Some(start) = chain.iter().position(|(link, _)| link == name) {
-            return Err(Miss::Wrong(circle(&chain[start..])));
+            return Err(circle(&chain[start..]).into());
         }
         if chain.len() >= DEEPEST {
-            return Err(Miss::Wrong(
+            return Err(
                 Problem::new(format!("more than {DEEPEST} variables lead to one another"))
                     .at(&node.span)
-                    .help("give the text its values more directly"),
-            ));
+                    .help("give the text its values more directly")
+                    .into(),
+            );
         }
         chain.push((name.to_owned(), node.span.clone()));
         Ok(())
@@ -220,7 +227,7 @@ impl<'a> Scope<'a> {
         &self,
         text: &str,
         form: Form,
-        answer: impl Fn(&Compiled, &Context) -> Result<T, Fault>,
+        answer: impl Fn(&Compiled, &Context) -> Result<T, Box<Fault>>,
     ) -> Result<T, Trouble> {
         let compiled = engine::compile(text, form)?;
         let mut context = Context::new();
@@ -254,7 +261,7 @@ impl<'a> Scope<'a> {
         }
         fault.range = fault.range.map(|r| r.start + start..r.end + start);
         let is_absence = fault.is_absence;
-        let problem = fault.problem(text, span);
+        let problem = Box::new(fault.problem(text, span));
         if is_absence {
             Miss::Absent(problem)
         } else {
@@ -277,12 +284,12 @@ impl<'a> Scope<'a> {
 
 /// Where a text failed: in itself, or in a variable it needs.
 enum Trouble {
-    Text(Fault),
+    Text(Box<Fault>),
     Variable(Miss),
 }
 
-impl From<Fault> for Trouble {
-    fn from(fault: Fault) -> Self {
+impl From<Box<Fault>> for Trouble {
+    fn from(fault: Box<Fault>) -> Self {
         Self::Text(fault)
     }
 }
@@ -308,7 +315,7 @@ fn is_omitted(value: &Given) -> bool {
 }
 
 fn taken(value: &Value) -> Result<Given, Miss> {
-    Given::try_from_serializable(value).map_err(|e| Miss::Wrong(Problem::new(e.to_string())))
+    Given::try_from_serializable(value).map_err(|e| Problem::new(e.to_string()).into())
 }
 
 fn plain(given: &Given, span: Option<&Span>) -> Result<Value, Unresolved> {

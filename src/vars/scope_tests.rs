@@ -245,3 +245,24 @@ fn a_template_file_points_into_itself() {
     let bad = File::new("roles/r/templates/b.toml", "[server]\nport = {{ prt }}\n");
     insta::assert_snapshot!(shown(scope.file(&bad)));
 }
+
+#[test]
+fn a_long_way_to_a_value_ends() {
+    let vars: String = (0..60)
+        .map(|n| format!("v{n}: '{{{{ v{} }}}}'\n", n + 1))
+        .collect();
+    let problem = shown(Scope::new(&ladder(&vars)).value("v0"));
+    assert!(
+        problem.contains("more than 50 variables lead to one another"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn what_a_name_hides_is_asked_once() {
+    let ladder = ladder("a: '{{ b }}'\nb: 1\n");
+    let scope = Scope::new(&ladder);
+    assert_eq!(scope.get("a"), Some(Ok(json!(1))));
+    assert_eq!(scope.get("nowhere"), None);
+    assert_eq!(scope.text(&node("'{{ a }}'")), Ok("1".into()));
+}
