@@ -52,8 +52,8 @@ step "a wrong sudo password"
 on si-2 sh -c 'printf "vagrant:right-one\n" | chpasswd; printf "vagrant ALL=(ALL) ALL\n" > /etc/sudoers.d/vagrant'
 later on si-2 sh -c 'printf "vagrant ALL=(ALL) NOPASSWD:ALL\n" > /etc/sudoers.d/vagrant'
 refuses "wrong password" 3 si-2 '[Ss]udo' -e ansible_become_password=wrong-one
+expect "the password in the output" 0 "$(grep -c wrong-one "$stdout" "$stderr" | awk -F: '{ sum += $2 } END { print sum }')"
 refuses "no password" 3 si-2 '[Ss]udo'
-expect_match "the password is in no output" '^[^~]*$' "${said//wrong-one/\~}"
 on si-2 sh -c 'printf "vagrant ALL=(ALL) NOPASSWD:ALL\n" > /etc/sudoers.d/vagrant'
 
 step "a full disk"
@@ -63,6 +63,7 @@ refuses "full disk" 3 si-2 '/opt'
 on si-2 umount -l /opt
 
 step "a port that somebody else has"
+# shellcheck disable=SC2016 # Perl's variable
 on si-2 systemd-run --quiet --unit squatter perl -MIO::Socket::INET -e \
   'my $s = IO::Socket::INET->new(LocalPort => 9090, Listen => 1, ReuseAddr => 1) or die $!; sleep'
 later on si-2 sh -c 'systemctl stop squatter.service 2>/dev/null; true'

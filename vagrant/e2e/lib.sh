@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # its variables are the scenarios'
 # What the scenarios share: assertions, the program, the machines, requests through the balancer.
 #
 # A scenario is a script of its own:  vagrant/e2e/20-second-run.sh, on machines that `vagrant/lab up` made and with a
@@ -162,26 +162,26 @@ on() {
   "$lab" root "$name" "$@"
 }
 
-# One "machine program pid start-time" a line for every process that a needless restart would replace. The start time is
-# the kernel's tick count, so a pid used again is not taken for the same process.
-# shellcheck disable=SC2016 # expanded on the machine
+# processes [NAME...]: one "machine program pid start-time" a line for every process that a needless restart would replace,
+# by default of all machines. The start time is the kernel's tick count, so a pid used again is not the same process.
 processes() {
   local name
-  for name in "${@:-$(machine_names)}"; do
-    # Unquoted on purpose: without arguments it is a list.
-    # shellcheck disable=SC2086
-    for name in $name; do
-      on "$name" sh -c '
-        for stat in /proc/[0-9]*/stat; do
-          if read -r pid comm state parent rest 2>/dev/null < "$stat"; then
-            case "$comm $parent" in
-              "(java) "* | "(mariadbd) "* | "(nginx) 1")
-                set -- $rest
-                echo "$0 $comm $pid ${18}" ;;
-            esac
-          fi
-        done' "$name"
-    done
+  local -a names=("$@")
+  if ((${#names[@]} == 0)); then
+    mapfile -t names < <(machine_names)
+  fi
+  for name in "${names[@]}"; do
+    # shellcheck disable=SC2016 # expanded on the machine
+    on "$name" sh -c '
+      for stat in /proc/[0-9]*/stat; do
+        if read -r pid comm state parent rest 2>/dev/null < "$stat"; then
+          case "$comm $parent" in
+            "(java) "* | "(mariadbd) "* | "(nginx) 1")
+              set -- $rest
+              echo "$0 $comm $pid ${18}" ;;
+          esac
+        fi
+      done' "$name"
   done
 }
 
@@ -192,8 +192,13 @@ balancer=$(address_of lb-1)
 # ask HOST PATH: "status node" of one request through the balancer. The lab's certificates are its own (-k), and its
 # names are in no DNS (--resolve).
 ask() {
-  curl --silent --insecure --max-time 15 --resolve "$1:443:$balancer" --output /dev/null \
-    --write-out '%{http_code} %header{x-node}\n' "https://$1$2" || printf 'curl-error-%d\n' $?
+  local seen
+  if seen=$(curl --silent --insecure --max-time 15 --resolve "$1:443:$balancer" --output /dev/null \
+    --write-out '%{http_code} %header{x-node}' "https://$1$2"); then
+    printf '%s\n' "${seen/% / -}"
+  else
+    printf '000 no-answer-curl-%d\n' $?
+  fi
 }
 
 # answers HOST PATH COUNT: "number status node" a line for that many requests.
