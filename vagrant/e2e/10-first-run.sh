@@ -12,5 +12,5 @@ expect "the sample API's status" 200 "$(ask "$api_host" "$api_path" | cut -d' ' 
 
 step "what a node keeps"
 for name in apim-1 apim-2 mi-1 mi-2 si-1 si-2; do
-  expect "$name: java processes" 1 "$(processes "$name" | grep -c '(java)')"
+  expect "$name: java processes" 1 "$(processes "$name" | awk '/\(java\)/' | wc -l)"
 done

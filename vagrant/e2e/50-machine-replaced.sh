@@ -5,7 +5,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 step "make it so"
 deploy
 both_serve
-before=$(processes | grep -v '^mi-2 ')
+before=$(processes_but mi-2)
 
 step "mi-2 is replaced, under traffic"
 steady_start "$mi_host" "$mi_path"
@@ -14,7 +14,7 @@ expect "java processes on the new mi-2" "" "$(processes mi-2)"
 deploy
 expect_within 90 "nodes behind $mi_host" "mi-1 mi-2" nodes "$mi_host" "$mi_path" 12
 steady_stop "MI"
-expect_same "all other processes are the same" "$before" "$(processes | grep -v '^mi-2 ')"
+expect_same "all other processes are the same" "$before" "$(processes_but mi-2)"
 
 step "a changed host key is refused"
 cp "$state/known_hosts" "$out/known_hosts"

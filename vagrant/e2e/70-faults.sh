@@ -11,29 +11,29 @@ refuses() {
   expect_match "$what: the message names $host" "$host" "$said"
   expect_match "$what: the message says why" "$regex" "$said"
   expect_match "$what: the message says the next command" 'apim-deploy [a-z]+' "$said"
-  expect_same "$what: the other machines' processes are the same" "$others" "$(processes | grep -v "^$host ")"
+  expect_same "$what: the other machines' processes are the same" "$others" "$(processes_but "$host")"
 }
 
 step "make it so"
 deploy
 
 step "a stopped SSH server"
-others=$(processes | grep -v '^mi-1 ')
+others=$(processes_but mi-1)
 on mi-1 systemctl stop ssh.service
 later on mi-1 systemctl start ssh.service
 refuses "sshd stopped" 5 mi-1 'refused|unreachable'
 on mi-1 systemctl start ssh.service
 
 step "a database that stopped is started again"
-before=$(processes | grep '(java)')
+before=$(java_processes)
 on db-1 systemctl stop mariadb.service
 later on db-1 systemctl start mariadb.service
 deploy
 expect "mariadb" active "$(on db-1 systemctl is-active mariadb.service)"
-expect_same "no product was restarted" "$before" "$(processes | grep '(java)')"
+expect_same "no product was restarted" "$before" "$(java_processes)"
 
 step "a database machine that is gone"
-others=$(processes | grep -v '^db-1 ')
+others=$(processes_but db-1)
 "$lab" kill db-1
 later "$lab" start db-1
 # Not through `refuses`: it asks every machine for its processes.
@@ -41,18 +41,18 @@ tool run "$pattern" -i "$inventory"
 expect "exit code" 5 "$code"
 expect_match "the message names the host" db-1 "$said"
 "$lab" start db-1
-expect_same "the other machines' processes are the same" "$others" "$(processes | grep -v '^db-1 ')"
+expect_same "the other machines' processes are the same" "$others" "$(processes_but db-1)"
 deploy
 
 # The rest happens on a bare machine, where a run has work to do.
 "$lab" recreate si-2
-others=$(processes | grep -v '^si-2 ')
+others=$(processes_but si-2)
 
 step "a wrong sudo password"
 on si-2 sh -c 'printf "vagrant:right-one\n" | chpasswd; printf "vagrant ALL=(ALL) ALL\n" > /etc/sudoers.d/vagrant'
 later on si-2 sh -c 'printf "vagrant ALL=(ALL) NOPASSWD:ALL\n" > /etc/sudoers.d/vagrant'
 refuses "wrong password" 3 si-2 '[Ss]udo' -e ansible_become_password=wrong-one
-expect "the password in the output" 0 "$(grep -c wrong-one "$stdout" "$stderr" | awk -F: '{ sum += $2 } END { print sum }')"
+expect "the password in the output" 0 "$(awk '/wrong-one/ { n++ } END { print n + 0 }' "$stdout" "$stderr")"
 refuses "no password" 3 si-2 '[Ss]udo'
 on si-2 sh -c 'printf "vagrant ALL=(ALL) NOPASSWD:ALL\n" > /etc/sudoers.d/vagrant'
 

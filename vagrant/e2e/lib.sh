@@ -15,6 +15,10 @@ export LAB_STATE=$state
 pattern=${LAB_PATTERN:-standard-ha}
 inventory=$root/inventories/vagrant/$pattern.yaml
 program=${APIM_DEPLOY:-$("$lab" which)}
+if [[ ! -x $program ]]; then
+  printf 'no program at %s: run vagrant/lab build\n' "$program" >&2
+  exit 1
+fi
 out=$(mktemp -d "${TMPDIR:-/tmp}/apim-lab.XXXXXX")
 
 api_host=api.lab.test
@@ -110,6 +114,16 @@ at_exit() {
 }
 trap at_exit EXIT
 
+# Where a scenario stopped: its own line, not the helper's.
+at_error() {
+  local depth=${#BASH_LINENO[@]}
+  if ((BASH_SUBSHELL == 0)); then
+    printf '   FAIL  %s line %d: this failed: %s\n' "${BASH_SOURCE[-1]##*/}" "${BASH_LINENO[depth - 2]}" "$1"
+  fi
+}
+set -o errtrace
+trap 'at_error "$BASH_COMMAND"' ERR
+
 # --- the program ------------------------------------------------------------------------------------------------------
 
 runs=0
@@ -184,6 +198,10 @@ processes() {
       done' "$name"
   done
 }
+
+# Those of all machines but one, and those of the products only.
+processes_but() { processes | awk -v name="$1" '$1 != name'; }
+java_processes() { processes | awk '$2 == "(java)"'; }
 
 # --- requests ---------------------------------------------------------------------------------------------------------
 
