@@ -7,7 +7,7 @@ deploy
 
 step "who serves"
 both_serve
-expect_within 60 "nodes behind $portal_host" "apim-1 apim-2" nodes "$portal_host" /publisher/login 12
+portal_serves
 expect "the sample API's status" 200 "$(ask "$api_host" "$api_path" | cut -d' ' -f1)"
 
 step "what a node keeps"

@@ -27,7 +27,7 @@ mi_host=mi.lab.test
 # The sample API and a path of the integration layer that answer on a fresh deployment.
 api_path=${LAB_API_PATH:-/pizzashack/1.0.0/menu}
 mi_path=${LAB_MI_PATH:-/}
-si_login=${LAB_SI_LOGIN:-admin:admin}
+si_login=admin:$(awk '$1 == "wso2_admin_password:" { print $2 }' "$root/inventories/vagrant/group_vars/all.yaml")
 
 failures=0
 declare -a undo=()
@@ -271,6 +271,13 @@ steady_stop() {
   printf '   sent  %d requests meanwhile: %s\n' "$(wc -l <"$steady_file")" \
     "$(sort "$steady_file" | uniq -c | awk '{ $1 = $1; print }' | paste -sd';')"
   expect "$1: requests that failed" 0 "$(awk '$1 !~ /^[234]/' "$steady_file" | wc -l)"
+}
+
+# The portals' sessions live in one node, so the balancer keeps a client on its node: one of the two answers.
+portal_serves() {
+  local seen
+  seen=$(ask "$portal_host" /publisher/login)
+  expect_match "https://$portal_host/publisher/login: $seen" '^(200|30[0-9]) apim-[12]$' "$seen"
 }
 
 both_serve() {
