@@ -1,0 +1,125 @@
+//! What can happen during a run, as types, and who may listen.
+//!
+//! Hosts speak at once, but through one channel into one loop, so that a listener hears one
+//! story in one order. Words and colours are chosen by the listeners.
+
+use crate::wire::{Diff, Failure, Outcome};
+use std::time::Duration;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    RunStarted {
+        playbook: String,
+        hosts: Vec<String>,
+        check: bool,
+    },
+    PlayStarted {
+        play: String,
+        hosts: Vec<String>,
+    },
+    /// The hosts of a batch go at the same time; `of` batches in all.
+    BatchStarted {
+        number: usize,
+        of: usize,
+        hosts: Vec<String>,
+    },
+    /// A phase of reaching a host: `connecting`, `authenticating`, `sending the worker`, `ready`.
+    Reaching {
+        host: String,
+        phase: String,
+    },
+    Unreachable {
+        host: String,
+        failure: Failure,
+    },
+    StepStarted {
+        host: String,
+        title: String,
+        item: Option<String>,
+    },
+    Progress {
+        host: String,
+        text: String,
+    },
+    StepEnded(StepEnded),
+    /// Content on its way to a host, in bytes.
+    Sending {
+        host: String,
+        name: String,
+        sent: u64,
+        size: u64,
+    },
+    /// The host leaves the run: it failed, or the play says so.
+    HostStopped {
+        host: String,
+        reason: String,
+    },
+    /// Something people should know that is no failure.
+    Note {
+        host: Option<String>,
+        text: String,
+    },
+    RunEnded {
+        recap: Recap,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepEnded {
+    pub host: String,
+    /// `role : name`.
+    pub title: String,
+    /// The position of the task in its file.
+    pub place: String,
+    pub item: Option<String>,
+    pub handler: bool,
+    pub outcome: Outcome,
+    /// The failure does not stop the host.
+    pub ignored: bool,
+    pub diffs: Vec<Diff>,
+    pub took: Duration,
+}
+
+/// The count of outcomes per host; decides the exit code.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recap {
+    pub hosts: Vec<HostRecap>,
+    pub took: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HostRecap {
+    pub host: String,
+    pub ok: u32,
+    pub changed: u32,
+    pub skipped: u32,
+    pub failed: u32,
+    pub ignored: u32,
+    pub unreachable: bool,
+    /// Exchanges with the worker after login, each a question and its answer.
+    pub round_trips: u32,
+    /// Never got to the end for a reason other than its own failure.
+    pub not_reached: bool,
+}
+
+/// How a run ended; decides the exit code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything asked for is true now. In check mode: everything could be asked.
+    Done,
+    /// A host refused us before anything was changed.
+    Preflight,
+    /// Stopped with part of the change made.
+    Stopped,
+    /// Only unreachable hosts are the reason.
+    Unreachable,
+    /// Another run holds a host's lock.
+    Busy,
+    Interrupted,
+}
+
+/// Hears what happens, in order. A listener never fails the run.
+pub trait Listener: Send {
+    fn hear(&mut self, event: &Event);
+}

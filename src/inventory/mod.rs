@@ -1,0 +1,104 @@
+//! WHO: hosts, groups, their variables, and patterns that choose among them.
+//!
+//! Ansible's inventory, YAML and INI, read as Ansible reads it.
+
+mod clash;
+mod draft;
+mod graph;
+mod group_vars;
+mod ini;
+mod list;
+mod literal;
+mod members;
+mod pattern;
+mod range;
+mod sources;
+mod words;
+mod yaml;
+
+pub use pattern::HostPattern;
+
+use crate::source::{Result, Span};
+use crate::vars::Layer;
+use indexmap::IndexMap;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub struct Inventory {
+    /// In the order they were first named.
+    pub hosts: IndexMap<String, Host>,
+    /// `all` and `ungrouped` always exist.
+    pub groups: IndexMap<String, Group>,
+    /// The folder of the first source; `inventory_dir` in templates.
+    pub dir: PathBuf,
+    /// The first source; `inventory_file`.
+    pub file: PathBuf,
+    /// Of every host, the weakest group first.
+    groups_of: HashMap<String, Vec<String>>,
+}
+
+#[derive(Debug)]
+pub struct Host {
+    pub name: String,
+    /// Where it is first named.
+    pub span: Span,
+    /// Of the inventory itself, one per file.
+    pub layers: Vec<Arc<Layer>>,
+    /// Of `host_vars/`, each with the rank of its source.
+    pub files: Vec<(usize, Arc<Layer>)>,
+}
+
+#[derive(Debug)]
+pub struct Group {
+    pub name: String,
+    pub span: Span,
+    /// Directly in it, in order.
+    pub hosts: Vec<String>,
+    pub children: Vec<String>,
+    /// Of the inventory itself, one per file.
+    pub layers: Vec<Arc<Layer>>,
+    /// Of `group_vars/`, each with the rank of its source.
+    pub files: Vec<(usize, Arc<Layer>)>,
+    /// `ansible_group_priority`; 1 unless said.
+    pub priority: i64,
+}
+
+impl Inventory {
+    /// Reads the sources in order; later ones add to earlier ones. Each is a YAML or INI file, or a folder of them.
+    pub fn load(sources: &[PathBuf]) -> Result<Self> {
+        sources::load(sources)
+    }
+
+    /// The hosts of a group and of its children, in inventory order.
+    pub fn hosts_of(&self, group: &str) -> Vec<&str> {
+        members::hosts_of(self, group)
+    }
+
+    /// Every group the host is in, also through children, without `all`; sorted by name as Ansible's `group_names`.
+    pub fn group_names(&self, host: &str) -> Vec<&str> {
+        members::group_names(self, host)
+    }
+
+    /// The host's variables from the weakest to the strongest: `all`, its groups by depth, priority
+    /// and name, the host itself.
+    pub fn layers(&self, host: &str) -> Vec<Arc<Layer>> {
+        members::layers(self, host)
+    }
+
+    /// What `ansible-inventory --list` prints.
+    pub fn list(&self) -> serde_json::Value {
+        list::list(self)
+    }
+
+    /// What `ansible-inventory --graph` prints.
+    pub fn graph(&self) -> String {
+        graph::graph(self)
+    }
+
+    /// Where relative paths of an inventory begin.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+}

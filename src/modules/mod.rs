@@ -1,0 +1,161 @@
+//! Kinds of task, one file each. This file holds the trait and the list.
+//!
+//! A module looks, then corrects; it never does both at once. Check mode is `apply` not being
+//! called, so no author can forget it.
+
+use crate::system::{Result, System};
+use crate::wire::Mode;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::fmt::Display;
+
+/// What the worker may assume about a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// After applying, it is checked again, and any remainder is a failure.
+    State,
+    /// Always a change, unless its guard finds nothing to do.
+    Action,
+    /// Changes nothing; waits until something holds. Not asked in check mode.
+    Probe,
+    /// Changes nothing and only looks, also in check mode.
+    Look,
+}
+
+/// What the controller prepares among the parameters before the step is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Brings {
+    Nothing,
+    /// `src` names a template; it becomes `content`.
+    Template,
+    /// `src` names a file or folder on the controller; it becomes `content` (or `tree` for a folder).
+    /// With `remote_src: true` it stays as it is.
+    File,
+    /// Each entry of `files` has `template` or `src`, which become `content`.
+    Files,
+    /// `pack` names an archive on the controller and `member` a file in it; they become `content`.
+    Member,
+}
+
+/// One kind of task.
+pub trait Module: DeserializeOwned {
+    const NAME: &'static str;
+    const KIND: Kind;
+    /// One line for the list of modules.
+    const ABOUT: &'static str;
+    /// The manual's example, as YAML of one task; a test parses it.
+    const EXAMPLE: &'static str;
+    const BRINGS: Brings = Brings::Nothing;
+    type Change: Display;
+
+    /// What separates this host from what the task asks for. Empty means nothing does.
+    fn check(&self, system: &System) -> Result<Vec<Self::Change>>;
+
+    /// Carries out one change that `check` just found on this host.
+    fn apply(&self, system: &System, change: Self::Change) -> Result<()>;
+}
+
+/// A module behind one face, made from a step's parameters.
+pub trait Ready {
+    fn kind(&self) -> Kind;
+    /// Looks, and in `Mode::Apply` corrects. Answers the changes that were made, or would be.
+    fn carry_out(&self, system: &System, mode: Mode) -> Result<Vec<String>>;
+}
+
+/// What people are told about a module, and how to make one from parameters.
+pub struct Entry {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub about: &'static str,
+    pub example: &'static str,
+    pub brings: Brings,
+    /// The names of its parameters.
+    pub parameters: fn() -> &'static [&'static str],
+    /// Parameters to a module; the error says which parameter is wrong.
+    pub prepare: fn(Value) -> std::result::Result<Box<dyn Ready>, String>,
+}
+
+impl<M: Module> Ready for M {
+    fn kind(&self) -> Kind {
+        M::KIND
+    }
+
+    fn carry_out(&self, system: &System, mode: Mode) -> Result<Vec<String>> {
+        let changes = self.check(system)?;
+        let shown: Vec<_> = changes.iter().map(ToString::to_string).collect();
+        if mode == Mode::Check || changes.is_empty() {
+            return Ok(shown);
+        }
+        for change in changes {
+            self.apply(system, change)?;
+        }
+        // A step that claims success and left a difference is the worst kind of failure.
+        if M::KIND == Kind::State {
+            let left = self.check(system)?;
+            if !left.is_empty() {
+                let left: Vec<_> = left.iter().map(ToString::to_string).collect();
+                return Err(crate::wire::Failure::new(format!(
+                    "`{}` did what was asked, and the host still differs: {}",
+                    M::NAME,
+                    left.join(", ")
+                ))
+                .help("something on the host puts the old state back; look for another tool that manages it"));
+            }
+        }
+        Ok(shown)
+    }
+}
+
+/// The module of this name; `ansible.builtin.copy` is `copy`.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    let name = name
+        .strip_prefix("ansible.builtin.")
+        .or_else(|| name.strip_prefix("ansible.legacy."))
+        .unwrap_or(name);
+    ENTRIES.iter().find(|e| e.name == name)
+}
+
+/// Every module, by name.
+pub fn all() -> &'static [Entry] {
+    ENTRIES
+}
+
+macro_rules! modules {
+    ($($file:ident :: $type:ident),* $(,)?) => {
+        $(mod $file;)*
+
+        static ENTRIES: &[Entry] = &[$(Entry {
+            name: <$file::$type as Module>::NAME,
+            kind: <$file::$type as Module>::KIND,
+            about: <$file::$type as Module>::ABOUT,
+            example: <$file::$type as Module>::EXAMPLE,
+            brings: <$file::$type as Module>::BRINGS,
+            parameters: fields::of::<$file::$type>,
+            prepare: |params| {
+                serde_json::from_value::<$file::$type>(params)
+                    .map(|m| Box::new(m) as Box<dyn Ready>)
+                    .map_err(|e| e.to_string())
+            },
+        }),*];
+    };
+}
+
+mod fields;
+mod shared;
+
+modules! {
+    assert::Assert,
+    blockinfile::Blockinfile,
+    command::Command,
+    copy::Copy,
+    debug::Debug,
+    fail::Fail,
+    file::File,
+    group::Group,
+    lineinfile::Lineinfile,
+    shell::Shell,
+    stat::Stat,
+    template::Template,
+    unarchive::Unarchive,
+    user::User,
+}

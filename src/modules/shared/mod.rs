@@ -1,0 +1,10 @@
+//! What several modules have in common. No module itself, so not in the list.
+
+pub mod attributes;
+pub mod content;
+
+pub mod lines;
+pub mod permissions;
+pub mod placed;
+pub mod program;
+pub mod unpack;

@@ -1,0 +1,179 @@
+//! A mistake in the input, said so that the reader can mend it at once.
+
+use super::{File, Span};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use std::sync::Arc;
+
+pub type Result<T> = std::result::Result<T, Problems>;
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong, lower case, no final stop.
+    pub message: String,
+    pub span: Option<Span>,
+    /// Written under the marked text: why it is wrong.
+    pub reason: String,
+    /// What to write instead.
+    pub help: Option<String>,
+    /// Other places that belong to it.
+    pub also: Vec<(Span, String)>,
+}
+
+impl Problem {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            span: None,
+            reason: String::new(),
+            help: None,
+            also: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn at(mut self, span: &Span) -> Self {
+        self.span = Some(span.clone());
+        self
+    }
+
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reason = reason.into();
+        self
+    }
+
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    #[must_use]
+    pub fn also(mut self, span: &Span, label: impl Into<String>) -> Self {
+        self.also.push((span.clone(), label.into()));
+        self
+    }
+
+    /// For people: the message, the marked excerpt, the reason and the fix.
+    pub fn render(&self, coloured: bool) -> String {
+        let renderer = if coloured {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        let title = Level::ERROR.primary_title(self.message.as_str());
+        let mut group = match &self.span {
+            None => Group::with_title(title),
+            Some(span) => title.element(snippet(span, &self.reason, AnnotationKind::Primary)),
+        };
+        for (span, label) in &self.also {
+            group = group.element(snippet(span, label, AnnotationKind::Context));
+        }
+        if let Some(help) = &self.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        renderer.render(&[group])
+    }
+}
+
+fn snippet<'a>(
+    span: &'a Span,
+    label: &'a str,
+    kind: AnnotationKind,
+) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    let annotation = kind.span(within(span));
+    Snippet::source(span.file.text.as_str())
+        .path(span.file.name.as_str())
+        .annotation(if label.is_empty() {
+            annotation
+        } else {
+            annotation.label(label)
+        })
+}
+
+/// The marked range, cut to its first line: a block of fifty lines says nothing.
+fn within(span: &Span) -> std::ops::Range<usize> {
+    let text = &span.file.text;
+    let start = span.range.start.min(text.len());
+    let end = span.range.end.clamp(start, text.len());
+    let first_line = text[start..end].find('\n').map_or(end, |at| start + at);
+    start..first_line
+}
+
+/// All mistakes found in one pass. Never empty when it travels as an error.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn push(&mut self, problem: Problem) {
+        // The same mistake seen from several hosts or loops is one mistake.
+        if !self.0.contains(&problem) {
+            self.0.push(problem);
+        }
+    }
+
+    pub fn extend(&mut self, other: Problems) {
+        for problem in other.0 {
+            self.push(problem);
+        }
+    }
+
+    /// Keeps the value, or the problems when there are any.
+    pub fn take<T>(&mut self, result: Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(problems) => {
+                self.extend(problems);
+                None
+            }
+        }
+    }
+
+    /// `value` if nothing was wrong.
+    pub fn or<T>(self, value: T) -> Result<T> {
+        if self.0.is_empty() {
+            Ok(value)
+        } else {
+            Err(self)
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn render(&self, coloured: bool) -> String {
+        let mut texts: Vec<_> = self.0.iter().map(|p| p.render(coloured)).collect();
+        texts.push(String::new());
+        texts.join("\n\n").trim_end().to_owned() + "\n"
+    }
+}
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+}
+
+/// For a file that cannot even be read.
+pub fn unreadable(name: &str, error: &std::io::Error) -> Problem {
+    Problem::new(format!("{name} cannot be read: {error}"))
+}
+
+/// A whole file as a span, for mistakes that have no better place.
+pub fn start_of(file: &Arc<File>) -> Span {
+    Span::new(file, 0..0)
+}

@@ -1,0 +1,75 @@
+//! ROAD: the only folder that knows russh. Connect, trust, bring the worker, carry frames.
+
+mod agent;
+mod auth;
+mod bootstrap;
+mod connect;
+mod known_hosts;
+mod local;
+mod session;
+
+pub use connect::connect;
+pub use session::Session;
+
+use crate::wire::Failure;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How to reach one host; made from its connection variables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The inventory's name.
+    pub name: String,
+    /// A name or an address (`ansible_host`).
+    pub address: String,
+    pub port: u16,
+    pub user: String,
+    /// `ansible_connection: local`: the worker is started here, without SSH.
+    pub local: bool,
+    /// Tried before the agent's keys.
+    pub private_key: Option<PathBuf>,
+    pub passphrase: Option<Secret>,
+    pub password: Option<Secret>,
+    pub known_hosts: Vec<PathBuf>,
+    pub r#become: bool,
+    /// `root` unless said.
+    pub become_user: String,
+    pub become_password: Option<Secret>,
+    /// Where the worker is kept on the host; tried in this order.
+    pub remote_dirs: Vec<String>,
+    pub connect_timeout: Duration,
+    /// Without any sign of life for this long the connection counts as lost.
+    pub idle_timeout: Duration,
+}
+
+/// Text that prints as `•••`; `expose` is the single way out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("•••")
+    }
+}
+
+/// Why a host could not be reached, or was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lost {
+    /// No connection: refused, timed out, unknown name, cut off.
+    Unreachable(Failure),
+    /// The host is there and said no, or must not be trusted: host key, login, sudo, noexec.
+    Refused(Failure),
+}
+
+/// The worker's binary: this very program, as bytes and by digest. Read once per run.
+pub use bootstrap::Worker;

@@ -1,0 +1,119 @@
+//! The modules' one door to the operating system, real or rehearsed.
+//!
+//! `System::real()` is the host. `System::under(dir, answers)` shifts absolute paths below `dir` and
+//! answers commands from a table, where an unexpected command is a failure: modules are tested
+//! in a temporary directory without being root.
+//!
+//! Never here: `getpwnam` and its family, `getaddrinfo`. In a static binary they load the
+//! host's name service libraries and may crash; `/etc/passwd` is read directly and `getent` asked on a miss.
+
+mod archive;
+mod clock;
+mod command;
+mod files;
+mod notes;
+mod users;
+
+pub use archive::{Member, MemberKind, read_archive};
+pub use command::{Answer, Command, Output, tail};
+pub use files::{Kind as FileKind, Meta, digest_of, failed, hex, ourselves};
+pub use notes::Notes;
+pub use users::{Group, User};
+
+use crate::wire::{Digest, Failure};
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+pub type Result<T> = std::result::Result<T, Failure>;
+
+/// Gives the path of a local copy of some content, fetching it from the controller if need be.
+pub trait Store {
+    fn fetch(&self, digest: &Digest) -> Result<PathBuf>;
+}
+
+/// Says something while a step goes on.
+pub trait Tell {
+    fn progress(&self, text: &str);
+}
+
+pub struct System {
+    /// Where `/` is; the real one, or a test's directory.
+    root: PathBuf,
+    /// Commands are answered from here instead of being run.
+    answers: Option<RefCell<Vec<Answer>>>,
+    store: Option<Box<dyn Store>>,
+    tell: Option<Box<dyn Tell>>,
+    notes: RefCell<Notes>,
+    /// Added to the environment of every command of the current step.
+    environment: RefCell<Vec<(String, String)>>,
+}
+
+impl System {
+    /// The host itself.
+    pub fn real(store: Box<dyn Store>, tell: Box<dyn Tell>) -> Self {
+        Self {
+            root: PathBuf::from("/"),
+            answers: None,
+            store: Some(store),
+            tell: Some(tell),
+            notes: RefCell::default(),
+            environment: RefCell::default(),
+        }
+    }
+
+    /// A rehearsal: absolute paths live below `dir`, commands are answered from `answers`.
+    pub fn under(dir: &Path, answers: Vec<Answer>) -> Self {
+        Self {
+            root: dir.to_path_buf(),
+            answers: Some(RefCell::new(answers)),
+            store: None,
+            tell: None,
+            notes: RefCell::default(),
+            environment: RefCell::default(),
+        }
+    }
+
+    /// Content for a rehearsal.
+    #[must_use]
+    pub fn with_store(mut self, store: Box<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    pub fn is_rehearsal(&self) -> bool {
+        self.answers.is_some()
+    }
+
+    /// Where `path` really is.
+    pub fn locate(&self, path: &Path) -> PathBuf {
+        match path.strip_prefix("/") {
+            Ok(relative) => self.root.join(relative),
+            Err(_) => self.root.join(path),
+        }
+    }
+
+    /// A local copy of content that the controller has.
+    pub fn fetch(&self, digest: &Digest) -> Result<PathBuf> {
+        match &self.store {
+            Some(store) => store.fetch(digest),
+            None => Err(Failure::new(format!("nobody can give content {digest}"))),
+        }
+    }
+
+    /// Shows what a long step is doing.
+    pub fn progress(&self, text: &str) {
+        if let Some(tell) = &self.tell {
+            tell.progress(text);
+        }
+    }
+
+    /// A fresh notebook for the next step; returns what the last step noted.
+    pub fn take_notes(&self) -> Notes {
+        std::mem::take(&mut self.notes.borrow_mut())
+    }
+
+    /// The environment for the commands of the next step.
+    pub fn set_environment(&self, environment: Vec<(String, String)>) {
+        *self.environment.borrow_mut() = environment;
+    }
+}

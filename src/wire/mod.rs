@@ -1,0 +1,20 @@
+//! What the two ends say to each other: steps, facts, outcomes, and the frames that carry them.
+//!
+//! Both ends are the same build of the same binary (the controller checks the digest), so these
+//! types carry no versions and no optional history. Nothing in here does anything.
+
+mod facts;
+mod frame;
+mod message;
+mod outcome;
+mod step;
+
+pub use facts::Facts;
+pub use frame::{FrameError, MAX_FRAME, decode, encode, frame_length};
+pub use message::{FromWorker, Order, ToWorker};
+pub use outcome::{Diff, Failure, Outcome, Told};
+pub use step::{Action, Block, Content, Digest, Item, Mode, Step};
+
+/// Printed by the worker on a line of its own before the first frame. Login banners and chatty
+/// shell start-up files speak first, so nothing counts until this line.
+pub const MARKER: &str = "APIM-DEPLOY-WORKER-READY";
