@@ -176,7 +176,7 @@ pub fn main() -> ExitCode {
             );
             Exit::Done.into()
         }
-        Command::Worker { user } => worker::main(user.as_deref()),
+        Command::Worker { user } => worker::main(&worker::Options { user }),
     }
 }
 

@@ -596,7 +596,6 @@ impl<'a> Cursor<'a> {
             let ladder = self.world.ladder(host, Some(task), &one.over);
             let name = Scope::new(&ladder).text(file)?;
             let files = task.role.as_ref().map(|r| &r.task_files);
-            // The tasks live as long as the playbook: they belong to the role that the task holds.
             let tasks = task
                 .role
                 .as_ref()
@@ -610,12 +609,10 @@ impl<'a> Cursor<'a> {
                 }
                 return Err(problem.into());
             };
-            let mut over = one.over;
-            over.extend(task.vars.iter().cloned());
             frames.push(Frame::Tasks {
-                tasks,
+                tasks: self.world.include(task, tasks),
                 at: 0,
-                over,
+                over: one.over,
             });
         }
         Ok(Progress::Push(frames))

@@ -31,6 +31,8 @@ pub struct World<'a> {
     /// Defaults and vars of all roles of the play, weaker than those of a task's own role.
     role_defaults: Vec<Arc<Layer>>,
     role_vars: Vec<Arc<Layer>>,
+    /// Tasks that includes brought in; they live as long as the play is walked.
+    included: elsa::FrozenVec<Box<[Task]>>,
 }
 
 impl<'a> World<'a> {
@@ -60,7 +62,14 @@ impl<'a> World<'a> {
             common,
             role_defaults: roles.iter().map(|r| Arc::clone(&r.defaults)).collect(),
             role_vars: roles.iter().map(|r| Arc::clone(&r.vars)).collect(),
+            included: elsa::FrozenVec::new(),
         }
+    }
+
+    /// The tasks of a role's file as `include` brings them in.
+    pub(super) fn include(&self, include: &Task, tasks: &[Task]) -> &[Task] {
+        let tasks = tasks.iter().map(|t| t.included_by(include)).collect();
+        self.included.push_get(tasks)
     }
 
     /// The variables that hold for a host in this play, before any task adds its own.
