@@ -39,7 +39,13 @@ pub struct Carrier {
 }
 
 impl Carrier {
-    pub fn new(system: System, debt: Debt, voice: Voice, line: Arc<Line>, environment: Vec<(String, String)>) -> Self {
+    pub fn new(
+        system: System,
+        debt: Debt,
+        voice: Voice,
+        line: Arc<Line>,
+        environment: Vec<(String, String)>,
+    ) -> Self {
         Self {
             system,
             debt,
@@ -69,7 +75,9 @@ impl Carrier {
     fn items(&mut self, items: &[Item], mode: Mode) -> Flow {
         for (at, item) in items.iter().enumerate() {
             match item {
-                Item::Step(step) => self.step(step, is_last_of_handler(step, &items[at + 1..]), mode)?,
+                Item::Step(step) => {
+                    self.step(step, is_last_of_handler(step, &items[at + 1..]), mode)?
+                }
                 Item::Block(block) => self.block(block, mode)?,
             }
         }
@@ -92,7 +100,11 @@ impl Carrier {
             return Err(Halt::Stopped);
         }
         let mode = step.mode.unwrap_or(mode);
-        if step.handler.as_ref().is_some_and(|key| !self.debt.owes(key)) {
+        if step
+            .handler
+            .as_ref()
+            .is_some_and(|key| !self.debt.owes(key))
+        {
             self.pass_over(step);
             return Ok(());
         }
@@ -110,11 +122,23 @@ impl Carrier {
         self.voice.say(&FromWorker::Told(Told {
             step: step.id,
             result: step.wants_result.then(|| result_of(&outcome, &notes)),
-            diffs: if self.diff && !step.no_log { notes.diffs } else { Vec::new() },
-            outcome: if step.no_log { censored(outcome) } else { outcome },
+            diffs: if self.diff && !step.no_log {
+                notes.diffs
+            } else {
+                Vec::new()
+            },
+            outcome: if step.no_log {
+                censored(outcome)
+            } else {
+                outcome
+            },
             millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         }));
-        if failed && !step.ignore_errors { Err(Halt::Failed) } else { Ok(()) }
+        if failed && !step.ignore_errors {
+            Err(Halt::Failed)
+        } else {
+            Ok(())
+        }
     }
 
     /// Clean-up runs for a controller that said stop, but not for one that is gone: the next run looks
@@ -137,7 +161,12 @@ impl Carrier {
         }
     }
 
-    fn settle(&mut self, step: &Step, outcome: &Outcome, mode: Mode) -> std::result::Result<(), Failure> {
+    fn settle(
+        &mut self,
+        step: &Step,
+        outcome: &Outcome,
+        mode: Mode,
+    ) -> std::result::Result<(), Failure> {
         match (&step.handler, outcome) {
             (Some(key), Outcome::Changed(_) | Outcome::Unchanged | Outcome::Skipped(_)) => {
                 self.debt.settle(&self.system, key, mode)
@@ -159,7 +188,8 @@ impl Carrier {
             return Outcome::Skipped("not asked in a dry run".to_owned());
         }
         self.voice.speak_for((!step.no_log).then_some(step.id));
-        self.system.set_environment([self.environment.as_slice(), step.environment.as_slice()].concat());
+        self.system
+            .set_environment([self.environment.as_slice(), step.environment.as_slice()].concat());
         let changes = self.call(ready.as_ref(), step, mode);
         self.line.set_changing(false);
         self.voice.speak_for(None);
@@ -175,9 +205,16 @@ impl Carrier {
     }
 
     /// Looks, writes down what will be owed, corrects: in this order, for the sake of a power cut.
-    fn call(&mut self, ready: &dyn Ready, step: &Step, mode: Mode) -> std::result::Result<Vec<String>, Failure> {
+    fn call(
+        &mut self,
+        ready: &dyn Ready,
+        step: &Step,
+        mode: Mode,
+    ) -> std::result::Result<Vec<String>, Failure> {
         // What an action does it may do while looking at its guard; it is not to be torn.
-        self.line.set_changing(mode == Mode::Apply && matches!(ready.kind(), Kind::State | Kind::Action));
+        self.line.set_changing(
+            mode == Mode::Apply && matches!(ready.kind(), Kind::State | Kind::Action),
+        );
         // Asked again after saying so: the thread at stdin may be about to end the process.
         if self.line.is_gone() {
             return Err(Failure::new("the controller is gone"));
@@ -194,11 +231,16 @@ impl Carrier {
         Ok(changes)
     }
 
-    fn judge(&self, changes: std::result::Result<Vec<String>, Failure>, step: &Step, mode: Mode) -> Outcome {
+    fn judge(
+        &self,
+        changes: std::result::Result<Vec<String>, Failure>,
+        step: &Step,
+        mode: Mode,
+    ) -> Outcome {
         match (changes, step.failed_when) {
-            (Ok(_), Some(true)) => {
-                Outcome::Failed(Failure::new("the task's `failed_when` calls this a failure"))
-            }
+            (Ok(_), Some(true)) => Outcome::Failed(Failure::new(
+                "the task's `failed_when` calls this a failure",
+            )),
             (Err(failure), Some(false)) => changed_when(step, vec![], Some(failure.message)),
             (Ok(changes), _) => changed_when(step, changes, None),
             (Err(failure), _) if mode == Mode::Check && self.announced > 0 => {
@@ -214,9 +256,9 @@ impl Carrier {
 
 fn changed_when(step: &Step, changes: Vec<String>, excused: Option<String>) -> Outcome {
     match step.changed_when {
-        Some(true) if changes.is_empty() => {
-            Outcome::Changed(vec![excused.unwrap_or_else(|| "`changed_when` calls this a change".to_owned())])
-        }
+        Some(true) if changes.is_empty() => Outcome::Changed(vec![
+            excused.unwrap_or_else(|| "`changed_when` calls this a change".to_owned()),
+        ]),
         Some(false) => Outcome::Unchanged,
         _ if changes.is_empty() => Outcome::Unchanged,
         _ => Outcome::Changed(changes),
@@ -224,7 +266,8 @@ fn changed_when(step: &Step, changes: Vec<String>, excused: Option<String>) -> O
 }
 
 fn prepare(module: &str, params: &Value) -> std::result::Result<Box<dyn Ready>, Failure> {
-    let entry = modules::find(module).ok_or_else(|| Failure::new(format!("there is no module `{module}`")))?;
+    let entry = modules::find(module)
+        .ok_or_else(|| Failure::new(format!("there is no module `{module}`")))?;
     (entry.prepare)(params.clone()).map_err(|e| Failure::new(format!("`{module}`: {e}")))
 }
 
@@ -239,9 +282,18 @@ fn is_last_of_handler(step: &Step, rest: &[Item]) -> bool {
 /// What `register` sees.
 fn result_of(outcome: &Outcome, notes: &Notes) -> Map<String, Value> {
     let mut result = notes.result.clone();
-    result.insert("changed".into(), matches!(outcome, Outcome::Changed(_)).into());
-    result.insert("failed".into(), matches!(outcome, Outcome::Failed(_)).into());
-    result.insert("skipped".into(), matches!(outcome, Outcome::Skipped(_)).into());
+    result.insert(
+        "changed".into(),
+        matches!(outcome, Outcome::Changed(_)).into(),
+    );
+    result.insert(
+        "failed".into(),
+        matches!(outcome, Outcome::Failed(_)).into(),
+    );
+    result.insert(
+        "skipped".into(),
+        matches!(outcome, Outcome::Skipped(_)).into(),
+    );
     let word = match outcome {
         Outcome::Failed(failure) => Some(&failure.message),
         Outcome::Skipped(reason) => Some(reason),
@@ -258,7 +310,8 @@ fn censored(outcome: Outcome) -> Outcome {
     match outcome {
         Outcome::Changed(changes) => Outcome::Changed(vec![HIDDEN.to_owned(); changes.len()]),
         Outcome::Failed(_) => Outcome::Failed(
-            Failure::new(HIDDEN).help("set `no_log: false` on a host without secrets to see why it failed"),
+            Failure::new(HIDDEN)
+                .help("set `no_log: false` on a host without secrets to see why it failed"),
         ),
         Outcome::Unchanged | Outcome::Skipped(_) => outcome,
     }

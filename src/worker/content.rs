@@ -43,7 +43,8 @@ impl Content {
             digest: digest.clone(),
         };
         self.out.say(&want).map_err(|_| gone(digest))?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.dir).map_err(|e| self.unwritable(&e))?;
+        let mut file =
+            tempfile::NamedTempFile::new_in(&self.dir).map_err(|e| self.unwritable(&e))?;
         let mut hasher = Sha256::new();
         loop {
             match deliveries.recv() {
@@ -53,15 +54,19 @@ impl Content {
                     file.write_all(&piece).map_err(|e| self.unwritable(&e))?;
                 }
                 Ok(Delivery::Refused(reason)) => {
-                    return Err(Failure::new(format!("the controller cannot give content {digest}: {reason}")));
+                    return Err(Failure::new(format!(
+                        "the controller cannot give content {digest}: {reason}"
+                    )));
                 }
                 Err(_) => return Err(gone(digest)),
             }
         }
         let arrived = hex(&hasher.finalize());
         if arrived != digest.0 {
-            return Err(Failure::new(format!("content {digest} was asked for and {arrived} arrived"))
-                .help("the file changed on the controller during the run; run again"));
+            return Err(Failure::new(format!(
+                "content {digest} was asked for and {arrived} arrived"
+            ))
+            .help("the file changed on the controller during the run; run again"));
         }
         file.persist(to).map_err(|e| self.unwritable(&e.error))?;
         Ok(())
@@ -78,9 +83,9 @@ impl Content {
         let dir = self.dir.display();
         let failure = Failure::new(format!("content cannot be kept in {dir}: {e}"));
         match e.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                failure.help(format!("the file system of {dir} is full: free space there (`df -h {dir}`)"))
-            }
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => failure.help(
+                format!("the file system of {dir} is full: free space there (`df -h {dir}`)"),
+            ),
             _ => failure,
         }
     }
@@ -89,7 +94,9 @@ impl Content {
 impl Store for Content {
     fn fetch(&self, digest: &Digest) -> Result<PathBuf> {
         if !is_digest(digest) {
-            return Err(Failure::new(format!("`{digest}` is not the digest of any content")));
+            return Err(Failure::new(format!(
+                "`{digest}` is not the digest of any content"
+            )));
         }
         let path = self.dir.join(&digest.0);
         if !self.is_here(digest, &path) {
@@ -106,7 +113,9 @@ fn is_digest(digest: &Digest) -> bool {
 }
 
 fn gone(digest: &Digest) -> Failure {
-    Failure::new(format!("the controller went away while content {digest} was awaited"))
+    Failure::new(format!(
+        "the controller went away while content {digest} was awaited"
+    ))
 }
 
 /// Removes what need not, or must not, be kept. Safe at any time: the lock makes us the only worker.
@@ -116,7 +125,9 @@ pub fn tidy(dir: &Path) {
     };
     for entry in entries.flatten() {
         let keep = entry.metadata().is_ok_and(|meta| {
-            let recent = meta.modified().is_ok_and(|m| m.elapsed().is_ok_and(|age| age < KEPT_FOR));
+            let recent = meta
+                .modified()
+                .is_ok_and(|m| m.elapsed().is_ok_and(|age| age < KEPT_FOR));
             let named = is_digest(&Digest(entry.file_name().to_string_lossy().into_owned()));
             named && recent && meta.len() >= WORTH_KEEPING
         });

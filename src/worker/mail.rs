@@ -166,9 +166,14 @@ fn kill_children() {
     };
     for thread in threads.flatten() {
         let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-        let groups = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+        let groups = children
+            .split_whitespace()
+            .filter_map(|pid| pid.parse().ok());
         for group in groups.filter_map(rustix::process::Pid::from_raw) {
-            diary::write(&format!("killing process group {} that outlived its controller", group.as_raw_nonzero()));
+            diary::write(&format!(
+                "killing process group {} that outlived its controller",
+                group.as_raw_nonzero()
+            ));
             // It may have ended by itself in this moment.
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
