@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 /// A program to run.
@@ -164,20 +165,19 @@ impl System {
         // Each pipe has its own thread: a child that fills one while we wait on another would hang.
         let input = command.input.clone();
         let stdin = child.stdin.take();
-        let feeder = std::thread::spawn(move || {
+        std::thread::spawn(move || {
             if let (Some(mut stdin), Some(input)) = (stdin, input) {
                 // A child that does not read all of its input is no error of ours.
                 let _ = stdin.write_all(&input);
             }
         });
-        let stdout = child.stdout.take().map(drain);
-        let stderr = child.stderr.take().map(drain);
+        let stdout = child.stdout.take().map(Drain::of);
+        let stderr = child.stderr.take().map(Drain::of);
         let code = wait(&mut child, command)?;
-        let _ = feeder.join();
         Ok(Output {
             code,
-            stdout: stdout.map(joined).unwrap_or_default(),
-            stderr: stderr.map(joined).unwrap_or_default(),
+            stdout: stdout.map(Drain::text).unwrap_or_default(),
+            stderr: stderr.map(Drain::text).unwrap_or_default(),
         })
     }
 }
@@ -194,25 +194,43 @@ pub fn tail(text: &str, count: usize) -> Vec<String> {
 /// Output kept of one stream, in bytes; the rest is read and dropped.
 const KEPT: usize = 4 << 20;
 
-type Drain = std::thread::JoinHandle<Vec<u8>>;
+/// How long a stream may stay open after its program has ended. A program that leaves a daemon
+/// behind often leaves it our pipe as well, and that one never closes.
+const PATIENCE: Duration = Duration::from_secs(1);
 
-fn drain(mut from: impl std::io::Read + Send + 'static) -> Drain {
-    std::thread::spawn(move || {
-        let mut kept = Vec::new();
-        let mut piece = [0; 16384];
-        while let Ok(n) = from.read(&mut piece) {
-            if n == 0 {
-                break;
-            }
-            let room = KEPT.saturating_sub(kept.len()).min(n);
-            kept.extend_from_slice(&piece[..room]);
-        }
-        kept
-    })
+/// One stream, read by a thread of its own.
+struct Drain {
+    kept: Arc<Mutex<Vec<u8>>>,
+    closed: mpsc::Receiver<()>,
 }
 
-fn joined(drain: Drain) -> String {
-    String::from_utf8_lossy(&drain.join().unwrap_or_default()).into_owned()
+impl Drain {
+    fn of(mut from: impl std::io::Read + Send + 'static) -> Self {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let (end, closed) = mpsc::channel();
+        let ours = Arc::clone(&kept);
+        std::thread::spawn(move || {
+            let mut piece = [0; 16384];
+            while let Ok(n) = from.read(&mut piece) {
+                if n == 0 {
+                    break;
+                }
+                let mut kept = ours.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = KEPT.saturating_sub(kept.len()).min(n);
+                kept.extend_from_slice(&piece[..room]);
+            }
+            // Nobody listens any more when patience ran out.
+            let _ = end.send(());
+        });
+        Self { kept, closed }
+    }
+
+    fn text(self) -> String {
+        // Out of patience or not: what came so far is the answer.
+        let _ = self.closed.recv_timeout(PATIENCE);
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&kept).into_owned()
+    }
 }
 
 fn wait(child: &mut std::process::Child, command: &Command) -> Result<i32> {
@@ -252,4 +270,48 @@ fn kill_group(child: &mut std::process::Child) {
         let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
     }
     let _ = child.wait();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(line: &str) -> Command {
+        Command::new(["/bin/sh", "-c", line])
+    }
+
+    fn run(command: &Command) -> Result<Output> {
+        System::under(std::path::Path::new("/"), vec![]).run_for_real(command)
+    }
+
+    #[test]
+    fn a_daemon_that_keeps_our_pipe_does_not_keep_us() {
+        let started = Instant::now();
+        let output = run(&sh("echo started; sleep 30 & exit 0")).unwrap();
+        assert_eq!(output.stdout, "started\n");
+        assert!(started.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_command_out_of_time_is_killed_with_its_children() {
+        let slow = sh("sleep 30 | sleep 30").timeout(Duration::from_millis(100));
+        let failure = run(&slow).unwrap_err();
+        assert!(failure.message.contains("did not end within"), "{failure}");
+    }
+
+    #[test]
+    fn input_arrives_and_codes_come_back() {
+        let output = run(&sh("cat >&2; exit 3").input("secret")).unwrap();
+        assert_eq!((output.code, output.stderr.as_str()), (3, "secret"));
+        assert_eq!(run(&sh("kill -9 $$")).unwrap().code, 137);
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let failure = run(&Command::new(["no-such-program"])).unwrap_err();
+        assert_eq!(
+            failure.message,
+            "there is no program `no-such-program` on this host"
+        );
+    }
 }
