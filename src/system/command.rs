@@ -5,7 +5,7 @@ use crate::wire::Failure;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -136,48 +136,49 @@ impl System {
     }
 
     fn run_for_real(&self, command: &Command) -> Result<Output> {
+        let mut child = self.start(command)?;
+        // Each pipe has its own thread: a child that fills one while we wait on another would hang.
+        let stdout = child.stdout.take().map(Drain::of);
+        let stderr = child.stderr.take().map(Drain::of);
+        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), command.input.clone()) {
+            std::thread::spawn(move || {
+                // A child that does not read all of its input is no error of ours.
+                let _ = stdin.write_all(&input);
+            });
+        }
+        Ok(Output {
+            code: wait(&mut child, command)?,
+            stdout: stdout.map(Drain::text).unwrap_or_default(),
+            stderr: stderr.map(Drain::text).unwrap_or_default(),
+        })
+    }
+
+    fn start(&self, command: &Command) -> Result<Child> {
         let (program, arguments) = command
             .argv
             .split_first()
             .ok_or_else(|| Failure::new("an empty command"))?;
+        let stdin = match command.input {
+            Some(_) => Stdio::piped(),
+            None => Stdio::null(),
+        };
         let mut process = std::process::Command::new(program);
         process
             .args(arguments)
             .envs(self.environment.borrow().iter().cloned())
             .envs(command.environment.iter().cloned())
-            .stdin(if command.input.is_some() {
-                Stdio::piped()
-            } else {
-                Stdio::null()
-            })
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
         if let Some(dir) = &command.dir {
             process.current_dir(dir);
         }
-        let mut child = process.spawn().map_err(|e| match e.kind() {
+        process.spawn().map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => {
                 Failure::new(format!("there is no program `{program}` on this host"))
             }
             _ => Failure::new(format!("`{program}` cannot be started: {e}")),
-        })?;
-        // Each pipe has its own thread: a child that fills one while we wait on another would hang.
-        let input = command.input.clone();
-        let stdin = child.stdin.take();
-        std::thread::spawn(move || {
-            if let (Some(mut stdin), Some(input)) = (stdin, input) {
-                // A child that does not read all of its input is no error of ours.
-                let _ = stdin.write_all(&input);
-            }
-        });
-        let stdout = child.stdout.take().map(Drain::of);
-        let stderr = child.stderr.take().map(Drain::of);
-        let code = wait(&mut child, command)?;
-        Ok(Output {
-            code,
-            stdout: stdout.map(Drain::text).unwrap_or_default(),
-            stderr: stderr.map(Drain::text).unwrap_or_default(),
         })
     }
 }
@@ -233,7 +234,7 @@ impl Drain {
     }
 }
 
-fn wait(child: &mut std::process::Child, command: &Command) -> Result<i32> {
+fn wait(child: &mut Child, command: &Command) -> Result<i32> {
     use std::os::unix::process::ExitStatusExt as _;
     let failed = |e: std::io::Error| Failure::new(format!("`{}`: {e}", command.shown()));
     let status = match command.timeout {
@@ -261,7 +262,7 @@ fn wait(child: &mut std::process::Child, command: &Command) -> Result<i32> {
         .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
 }
 
-fn kill_group(child: &mut std::process::Child) {
+fn kill_group(child: &mut Child) {
     if let Some(pid) = i32::try_from(child.id())
         .ok()
         .and_then(rustix::process::Pid::from_raw)
