@@ -194,12 +194,14 @@ fn host_roots() -> Result<RootCerts> {
 }
 
 fn unanswered(request: &Request, e: &ureq::Error) -> Failure {
-    let failure = Failure::new(format!("{} got no answer: {}", request.shown(), reason(e)));
-    match e {
-        ureq::Error::Rustls(rustls::Error::InvalidCertificate(_)) => failure.help(
+    let reason = reason(e);
+    let failure = Failure::new(format!("{} got no answer: {reason}", request.shown()));
+    // rustls speaks through an input error of the handshake, so only the words are left.
+    match reason.contains("certificate") {
+        true => failure.help(
             "add the server's authority to this host's trusted certificates, or say `validate_certs: false`",
         ),
-        _ => failure,
+        false => failure,
     }
 }
 

@@ -138,19 +138,15 @@ impl Unit {
         if group.is_empty() {
             return Vec::new();
         }
-        [
-            "/sys/fs/cgroup",
-            "/sys/fs/cgroup/systemd",
-            "/sys/fs/cgroup/unified",
-        ]
-        .iter()
-        .map(|top| PathBuf::from(top).join(group).join("cgroup.procs"))
-        .find_map(|path| system.read(&path).ok().flatten())
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default()
-        .lines()
-        .filter_map(|line| line.parse().ok())
-        .collect()
+        ["/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"]
+            .iter()
+            .map(|top| PathBuf::from(top).join(group).join("cgroup.procs"))
+            .find_map(|path| system.read(&path).ok().flatten())
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+            .lines()
+            .filter_map(|line| line.parse().ok())
+            .collect()
     }
 }
 
@@ -229,12 +225,7 @@ fn change_to_up(system: &System, verb: &str, name: &str) -> Result<()> {
 /// own `TimeoutStopSec` governs that.
 pub fn stop(system: &System, name: &str, limit: Duration) -> Result<()> {
     let before = Unit::look(system, name)?;
-    let asked = system.run(&Command::new([
-        "systemctl",
-        "stop",
-        "--no-block",
-        &before.name,
-    ]))?;
+    let asked = system.run(&Command::new(["systemctl", "stop", "--no-block", &before.name]))?;
     if !asked.ok() {
         return Err(trouble(system, &before.name, "stop", &asked.stderr));
     }
@@ -320,39 +311,38 @@ pub fn daemon_reload(system: &System) -> Result<()> {
 
 /// Why a unit did not do what was asked, with the end of its journal.
 fn trouble(system: &System, name: &str, verb: &str, stderr: &str) -> Failure {
-    let unit = Unit::look(system, name).ok();
-    let failure = match &unit {
-        Some(unit) if !unit.exists() => {
-            return Failure::new(format!("there is no unit {name} on this host")).help(
-                "put its unit file to /etc/systemd/system before this task, or correct the name",
-            );
-        }
-        Some(unit) if unit.is_masked() => {
+    let said = stderr
+        .lines()
+        .filter(|line| !line.starts_with("See \"systemctl"))
+        .map(ToOwned::to_owned);
+    match Unit::look(system, name) {
+        Ok(unit) if !unit.exists() => no_such_unit(name),
+        Ok(unit) if unit.is_masked() => {
             Failure::new(format!("{name} is masked, so systemd refuses to {verb} it"))
                 .help("say `masked: false` if it is meant to run")
         }
-        Some(unit) => Failure::new(format!("{name} did not {verb}: it is {}", unit.state())),
-        None => Failure::new(format!("{name} did not {verb}")),
-    };
-    let said = stderr
-        .lines()
-        .filter(|l| !l.starts_with("See \"systemctl"))
-        .map(ToOwned::to_owned);
-    failure.detail(said).detail(journal(system, name))
+        Ok(unit) => Failure::new(format!("{name} did not {verb}: it is {}", unit.state()))
+            .detail(said)
+            .detail(journal(system, &unit)),
+        Err(_) => Failure::new(format!("{name} did not {verb}")).detail(said),
+    }
 }
 
-/// The last 15 lines of a unit's journal; none when there is no journal.
-pub fn journal(system: &System, name: &str) -> Vec<String> {
-    let command = Command::new([
-        "journalctl",
-        "--unit",
-        name,
-        "--lines=15",
-        "--no-pager",
-        "--output=short-iso",
-    ])
-    .timeout(Duration::from_secs(10));
-    match system.run(&command) {
+pub fn no_such_unit(name: &str) -> Failure {
+    Failure::new(format!("there is no unit {name} on this host"))
+        .help("put its unit file to /etc/systemd/system before this task, or correct the name")
+}
+
+/// The last 15 lines of a unit's journal since its process was started; none without a journal.
+pub fn journal(system: &System, unit: &Unit) -> Vec<String> {
+    let mut command = Command::new(["journalctl", "--unit", &unit.name]);
+    if let Some((started, _)) = unit.started() {
+        command.argv.push(format!("--since=@{started}"));
+    }
+    command
+        .argv
+        .extend(["--lines=15", "--no-pager", "--output=short-iso"].map(String::from));
+    match system.run(&command.timeout(Duration::from_secs(10))) {
         Ok(output) if output.ok() => output.stdout.lines().map(ToOwned::to_owned).collect(),
         _ => Vec::new(),
     }
@@ -364,18 +354,12 @@ mod tests {
 
     #[test]
     fn stamps_count_from_the_epoch() {
-        assert_eq!(
-            parse_stamp("Thu 1970-01-01 00:00:01.5 UTC"),
-            Some((1, 500_000_000))
-        );
+        assert_eq!(parse_stamp("Thu 1970-01-01 00:00:01.5 UTC"), Some((1, 500_000_000)));
         assert_eq!(
             parse_stamp("Mon 2026-11-23 06:42:48.385400 UTC"),
             Some((1_795_416_168, 385_400_000))
         );
-        assert_eq!(
-            parse_stamp("Thu 2024-02-29 12:00:00 UTC"),
-            Some((1_709_208_000, 999_999_999))
-        );
+        assert_eq!(parse_stamp("Thu 2024-02-29 12:00:00 UTC"), Some((1_709_208_000, 999_999_999)));
         assert_eq!(parse_stamp(""), None);
         assert_eq!(parse_stamp("n/a"), None);
     }
