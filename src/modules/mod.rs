@@ -130,7 +130,11 @@ fn correct<M: Module>(module: &M, system: &System, changes: Vec<M::Change>) -> R
 
 /// A step that claims success and left a difference is the worst kind of failure.
 fn nothing_left<M: Module>(module: &M, system: &System) -> Result<()> {
-    let left: Vec<_> = module.check(system)?.iter().map(ToString::to_string).collect();
+    let left: Vec<_> = module
+        .check(system)?
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     if left.is_empty() {
         return Ok(());
     }
