@@ -1,15 +1,20 @@
 //! The road and the far end together: a real worker behind a real SSH connection.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
 
-mod support;
+#[path = "support/host.rs"]
+mod host;
 
 use apim_deploy::ssh::{Lost, Secret, Session, Target, connect};
 use apim_deploy::wire::{Action, FromWorker, Item, Mode, Order, Outcome, Step, ToWorker};
+use host::{Behaviour, Host, WORKER, key_pair, public};
 use serde_json::json;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
-use support::{Behaviour, Host, WORKER, key_pair, public};
 
 async fn go(target: &Target) -> Result<Session, Lost> {
     connect(target, &WORKER, |_| {}).await
@@ -117,7 +122,7 @@ async fn works(mut session: Session) {
 async fn the_worker_is_sent_once_and_works() {
     let host = Host::usual().await;
     let target = Target {
-        remote_dirs: vec!["~/.cache/apim-deploy".into()],
+        remote_dirs: vec![],
         ..host.target()
     };
     let begun = Instant::now();
@@ -214,6 +219,45 @@ async fn a_login_that_never_gets_to_the_worker_is_shown() {
 }
 
 #[tokio::test]
+async fn a_login_that_talks_without_end_is_left() {
+    let host = Host::start(Behaviour {
+        profile: "yes".into(),
+        ..Behaviour::default()
+    })
+    .await;
+    has(&refusal(&host.target()).await, &["talks without end"]);
+}
+
+#[tokio::test]
+async fn sending_to_a_dead_worker_ends() {
+    let host = Host::usual().await;
+    let (mut sender, _receiver) = go(&host.target()).await.unwrap().split();
+    kill_worker(&host);
+    let piece = ToWorker::Piece {
+        digest: apim_deploy::wire::Digest("ab".into()),
+        data: vec![0; 1 << 20],
+    };
+    let sending = async { while sender.send(&piece).await.is_ok() {} };
+    assert!(
+        tokio::time::timeout(Duration::from_secs(10), sending)
+            .await
+            .is_ok()
+    );
+}
+
+fn kill_worker(host: &Host) {
+    let holder = std::fs::read_to_string(host.path("state/lock")).unwrap();
+    let pid = serde_json::from_str::<serde_json::Value>(&holder).unwrap()["pid"].to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-9", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+#[tokio::test]
 async fn passwords_both_ways() {
     for interactive in [false, true] {
         let host = Host::start(Behaviour {
@@ -263,7 +307,7 @@ async fn an_encrypted_key_wants_its_passphrase() {
     );
     has(
         &refusal(&with(None)).await,
-        &["it is encrypted", "ansible_ssh_private_key_passphrase"],
+        &["it is encrypted", "apim_deploy_key_passphrase"],
     );
 }
 

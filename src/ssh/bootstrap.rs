@@ -76,14 +76,23 @@ pub fn command(target: &Target, worker: &Worker, prompt: &str) -> String {
         prompt.into(),
     ];
     words.push(dropped_to(target).unwrap_or_default().to_owned());
-    words.extend(
-        target
-            .remote_dirs
-            .iter()
-            .map(|dir| dir.replace("$USER", &target.user)),
-    );
+    words.extend(places(target));
     let quoted: Vec<_> = words.iter().map(|word| quote(word)).collect();
     format!("exec sh -c {}", quoted.join(" "))
+}
+
+/// Where the worker is kept when nobody says: the home first, since `/var/tmp` is shared.
+const USUAL_PLACES: [&str; 2] = ["~/.cache/apim-deploy", "/var/tmp/apim-deploy-$USER"];
+
+fn places(target: &Target) -> Vec<String> {
+    let named = target.remote_dirs.iter().map(String::as_str);
+    let usual = USUAL_PLACES
+        .into_iter()
+        .filter(|_| target.remote_dirs.is_empty());
+    named
+        .chain(usual)
+        .map(|dir| dir.replace("$USER", &target.user))
+        .collect()
 }
 
 /// Whom root gives its rights up for; `None` stays root, or never was.
@@ -137,6 +146,8 @@ pub struct Talk<'a> {
     /// Directories that will not do, and why.
     skipped: Vec<String>,
     password_given: bool,
+    /// Bytes heard so far.
+    heard: usize,
     turns: u32,
 }
 
@@ -150,6 +161,8 @@ enum Cue {
 
 /// A line that never ends is cut here, in bytes.
 const LONGEST_LINE: usize = 64 << 10;
+/// What a host may say before the first frame, in bytes; banners are shorter.
+const MOST_CHATTER: usize = 4 << 20;
 /// How much is sent before the time limit starts anew, in bytes.
 const PIECE: usize = 32 << 10;
 
@@ -172,6 +185,7 @@ impl<'a> Talk<'a> {
             diary: Diary::default(),
             skipped: Vec::new(),
             password_given: false,
+            heard: 0,
             turns: 1,
         }
     }
@@ -216,6 +230,12 @@ impl<'a> Talk<'a> {
     }
 
     fn keep(&mut self, heard: Heard) -> Result<(), Lost> {
+        if let Heard::Out(bytes) | Heard::Err(bytes) = &heard {
+            self.heard += bytes.len();
+        }
+        if self.heard > MOST_CHATTER {
+            return Err(Lost::Refused(self.endless()));
+        }
         match heard {
             Heard::Out(bytes) => self.buffer.extend(bytes),
             Heard::Err(bytes) => self.diary.hear(&bytes),
@@ -381,6 +401,15 @@ impl<'a> Talk<'a> {
         Failure::new(format!("{} has no place where the worker may be put and executed", self.target.shown()))
             .detail(self.skipped.iter().cloned())
             .help("name a directory of the login user, on a file system mounted without noexec, with `apim_deploy_remote_dir`")
+    }
+
+    fn endless(&self) -> Failure {
+        Failure::new(format!(
+            "{} talks without end and does not get to the worker",
+            self.target.shown()
+        ))
+        .detail(self.last_words())
+        .help("look into the user's shell start-up files")
     }
 
     fn silent(&self) -> Lost {
