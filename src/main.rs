@@ -1,16 +1,5 @@
-//! Minimal until the commands are merged: only the far end.
+//! Parses the arguments, calls one function, turns its answer into an exit code.
 
-use apim_deploy::worker;
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words.as_slice() {
-        ["worker"] => worker::main(&worker::Options::default()),
-        ["worker", "--as", user] => worker::main(&worker::Options {
-            user: Some((*user).to_owned()),
-        }),
-        _ => ExitCode::from(2),
-    }
+fn main() -> std::process::ExitCode {
+    apim_deploy::cli::main()
 }

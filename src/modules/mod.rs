@@ -183,8 +183,37 @@ macro_rules! modules {
 }
 
 mod fields;
+mod shared;
 
 modules! {
+    apt::Apt,
+    assert::Assert,
+    blockinfile::Blockinfile,
+    certificate::Certificate,
+    command::Command,
+    copy::Copy,
+    database::Database,
+    database_schema::DatabaseSchema,
+    database_user::DatabaseUser,
     debug::Debug,
+    dnf::Dnf,
     fail::Fail,
+    file::File,
+    gate::Gate,
+    get_url::GetUrl,
+    group::Group,
+    instance::Instance,
+    lineinfile::Lineinfile,
+    package::Package,
+    self_signed::SelfSigned,
+    service::Service,
+    shell::Shell,
+    stat::Stat,
+    systemd::Systemd,
+    template::Template,
+    toml::Toml,
+    unarchive::Unarchive,
+    uri::Uri,
+    user::User,
+    wait_for::WaitFor,
 }

@@ -72,30 +72,47 @@ impl Output {
 }
 
 /// A rehearsed answer: the first whose words begin the command line is taken, and used up.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Answer {
     pub argv: String,
     pub output: Output,
     /// Stays for further calls.
     pub again: bool,
+    /// Files that the program would have written, so that a second look finds them.
+    pub writes: Vec<(PathBuf, String)>,
 }
 
 impl System {
     /// Runs a program to its end, whatever its exit code.
     pub fn run(&self, command: &Command) -> Result<Output> {
         match &self.answers {
-            Some(answers) => {
-                let shown = command.shown();
-                let mut answers = answers.borrow_mut();
-                let found = answers.iter().position(|a| shown.starts_with(&a.argv));
-                match found {
-                    Some(at) if answers[at].again => Ok(answers[at].output.clone()),
-                    Some(at) => Ok(answers.remove(at).output),
-                    None => Err(Failure::new(format!("unexpected command: {shown}"))),
-                }
-            }
+            Some(answers) => self.rehearse(&mut answers.borrow_mut(), command),
             None => self.run_for_real(command),
         }
+    }
+
+    fn rehearse(&self, answers: &mut Vec<Answer>, command: &Command) -> Result<Output> {
+        let shown = command.shown();
+        let Some(at) = answers.iter().position(|a| shown.starts_with(&a.argv)) else {
+            return Err(Failure::new(format!("unexpected command: {shown}")));
+        };
+        let answer = if answers[at].again {
+            answers[at].clone()
+        } else {
+            answers.remove(at)
+        };
+        for (path, text) in &answer.writes {
+            std::fs::write(self.locate(path), text)
+                .map_err(|e| Failure::new(format!("cannot rehearse {}: {e}", path.display())))?;
+        }
+        Ok(answer.output)
+    }
+
+    /// The rehearsed answers that no command has taken yet.
+    pub fn unused_answers(&self) -> Vec<String> {
+        let answers = self.answers.as_ref().map(|a| a.borrow());
+        let left = answers.iter().flat_map(|a| a.iter());
+        left.filter(|a| !a.again).map(|a| a.argv.clone()).collect()
     }
 
     /// Runs a program that must succeed; its stderr becomes the failure's detail.
@@ -166,7 +183,7 @@ impl System {
 }
 
 /// The last `count` lines that say something.
-pub(crate) fn tail(text: &str, count: usize) -> Vec<String> {
+pub fn tail(text: &str, count: usize) -> Vec<String> {
     let lines: Vec<_> = text.lines().filter(|l| !l.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(count)..]
         .iter()

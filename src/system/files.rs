@@ -94,6 +94,22 @@ impl System {
         Ok(names)
     }
 
+    /// The path that `path` stands for once links in its place are followed; missing is fine.
+    pub fn follow(&self, path: &Path) -> Result<PathBuf> {
+        let mut path = path.to_owned();
+        // As many as Linux follows before it answers ELOOP.
+        for _ in 0..40 {
+            let Some(target) = self.read_link(&path)? else {
+                return Ok(path);
+            };
+            path = path.parent().unwrap_or(Path::new("/")).join(target);
+        }
+        Err(Failure::new(format!(
+            "{} is a link that leads to itself",
+            path.display()
+        )))
+    }
+
     /// Puts content in place so that no reader ever finds half of it: written beside, synced,
     /// given its owner and mode, renamed. What is not asked for is kept from the file that was there.
     pub fn write(
@@ -103,20 +119,24 @@ impl System {
         mode: Option<u32>,
         owner: Option<(u32, u32)>,
     ) -> Result<()> {
+        self.write_approved(path, content, mode, owner, &|_| Ok(()))
+    }
+
+    /// Like `write`, but asks `approve` before the rename; it is given the real path of the new file,
+    /// and when it fails the old file stays.
+    pub fn write_approved(
+        &self,
+        path: &Path,
+        content: &mut dyn std::io::Read,
+        mode: Option<u32>,
+        owner: Option<(u32, u32)>,
+        approve: &dyn Fn(&Path) -> Result<()>,
+    ) -> Result<()> {
         let real = self.locate(path);
-        let before = self.meta(path)?;
+        // A link that gives way to a file has no mode worth keeping: it is always 0777.
+        let before = self.meta(path)?.filter(|m| m.kind == Kind::File);
         let parent = real.parent().unwrap_or(Path::new("/"));
-        let wrong = |e: std::io::Error| {
-            if e.kind() == std::io::ErrorKind::NotFound {
-                Failure::new(format!(
-                    "{} cannot be written: its folder does not exist",
-                    path.display()
-                ))
-                .help("create the folder with a `file` task (state: directory) before this one")
-            } else {
-                failed("write", path, &e)
-            }
-        };
+        let wrong = |e: std::io::Error| unwritten(path, &e);
         let mut file = tempfile::Builder::new()
             .prefix(".apim-deploy-")
             .tempfile_in(parent)
@@ -126,12 +146,7 @@ impl System {
         let mode = mode.or(before.as_ref().map(|m| m.mode)).unwrap_or(0o644);
         let (uid, gid) = owner
             .or(before.as_ref().map(|m| (m.uid, m.gid)))
-            .unwrap_or_else(|| {
-                (
-                    rustix::process::geteuid().as_raw(),
-                    rustix::process::getegid().as_raw(),
-                )
-            });
+            .unwrap_or_else(ourselves);
         rustix::fs::fchown(
             file.as_file(),
             Some(rustix::fs::Uid::from_raw(uid)),
@@ -142,10 +157,25 @@ impl System {
             .set_permissions(std::fs::Permissions::from_mode(mode))
             .map_err(wrong)?;
         file.as_file().sync_all().map_err(wrong)?;
+        approve(file.path())?;
         file.persist(&real)
             .map_err(|e| failed("write", path, &e.error))?;
         sync_dir(parent);
         Ok(())
+    }
+
+    /// A copy beside the file, named after the host's clock: `motd.20260131T235959Z~`.
+    pub fn backup(&self, path: &Path) -> Result<PathBuf> {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}~", super::clock::stamp()));
+        let copy = path.with_file_name(name);
+        let meta = self.meta(path)?;
+        let mut content =
+            std::fs::File::open(self.locate(path)).map_err(|e| failed("read", path, &e))?;
+        let mode = meta.as_ref().map(|m| m.mode);
+        let owner = meta.as_ref().map(|m| (m.uid, m.gid));
+        self.write(&copy, &mut content, mode, owner)?;
+        Ok(copy)
     }
 
     /// Makes a directory and its missing parents.
@@ -227,6 +257,25 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Whom new files belong to when nobody says.
+pub fn ourselves() -> (u32, u32) {
+    (
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    )
+}
+
+fn unwritten(path: &Path, e: &std::io::Error) -> Failure {
+    if e.kind() == std::io::ErrorKind::NotFound {
+        return Failure::new(format!(
+            "{} cannot be written: its folder does not exist",
+            path.display()
+        ))
+        .help("create the folder with a `file` task (state: directory) before this one");
+    }
+    failed("write", path, e)
+}
+
 fn absent(e: &std::io::Error) -> bool {
     matches!(
         e.kind(),
@@ -235,7 +284,7 @@ fn absent(e: &std::io::Error) -> bool {
 }
 
 /// The sentence of an input or output error, with the advice that its number calls for.
-fn failed(verb: &str, path: &Path, e: &std::io::Error) -> Failure {
+pub fn failed(verb: &str, path: &Path, e: &std::io::Error) -> Failure {
     let failure = Failure::new(format!("cannot {verb} {}: {e}", path.display()));
     match e.raw_os_error() {
         Some(28) => failure.help(format!(

@@ -7,13 +7,19 @@
 //! Never here: `getpwnam` and its family, `getaddrinfo`. In a static binary they load the
 //! host's name service libraries and may crash; `/etc/passwd` is read directly and `getent` asked on a miss.
 
+mod archive;
+mod clock;
 mod command;
 mod files;
+mod http;
 mod notes;
+mod resolve;
 mod users;
 
-pub use command::{Answer, Command, Output};
-pub use files::{Kind as FileKind, Meta, digest_of, hex};
+pub use archive::{Member, MemberKind, read_archive};
+pub use command::{Answer, Command, Output, tail};
+pub use files::{Kind as FileKind, Meta, digest_of, failed, hex, ourselves};
+pub use http::{Request, Response};
 pub use notes::Notes;
 pub use users::{Group, User};
 

@@ -64,6 +64,19 @@ impl System {
         }
     }
 
+    /// The names of the local groups that list this user as a member, sorted.
+    pub fn groups_with(&self, user: &str) -> Result<Vec<String>> {
+        let text = self.read(Path::new("/etc/group"))?.unwrap_or_default();
+        let mut names: Vec<_> = String::from_utf8_lossy(&text)
+            .lines()
+            .filter_map(parse_group)
+            .filter(|group| group.members.iter().any(|member| member == user))
+            .map(|group| group.name)
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
     fn lookup(&self, database: &str, key: &str) -> Result<Option<String>> {
         let file = self.locate(Path::new("/etc").join(database).as_path());
         let text = std::fs::read_to_string(file).unwrap_or_default();

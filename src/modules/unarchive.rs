@@ -1,0 +1,312 @@
+//! `unarchive`: what an archive holds, in place and intact.
+//!
+//! # Why there is a stamp
+//!
+//! Whether an archive is unpacked must be known without having it: packs are large, and most
+//! runs change nothing. So what came out is noted in `<dest>/.apim-deploy/`, in a file named after
+//! the archive's digest. A look then costs one `lstat` per file. Missing and altered files are put
+//! back, which fetches the archive; those that `keep` names only have to exist.
+
+use super::shared::content::{self, Source};
+use super::shared::permissions::Permissions;
+use super::shared::unpack::{self, Choice, Owner, Thing, ThingKind, Things};
+use super::{Brings, Kind, Module};
+use crate::system::{FileKind, Meta, Result, System, hex};
+use crate::wire::{Content, Failure};
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use serde::Deserialize;
+use sha2::Digest as _;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Globs are relative to `dest`; `*` stays within a folder, `**` does not.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unarchive {
+    /// On the host, with `remote_src`; otherwise the controller turns it into `content`.
+    src: Option<PathBuf>,
+    #[serde(default)]
+    remote_src: bool,
+    #[serde(default, deserialize_with = "content::read")]
+    content: Option<Content>,
+    /// A folder that exists.
+    dest: PathBuf,
+    /// Once this is there, nothing is looked at.
+    creates: Option<PathBuf>,
+    owner: Option<String>,
+    group: Option<String>,
+    /// On top of the archive's own; `X` spares files that nobody executes.
+    mode: Option<Permissions>,
+    #[serde(default)]
+    include: Vec<String>,
+    #[serde(default)]
+    exclude: Vec<String>,
+    /// Files that others may change: only made when missing.
+    #[serde(default)]
+    keep: Vec<String>,
+    /// Leading folders to drop from the names in the archive.
+    #[serde(default)]
+    strip: usize,
+    /// The result has `files`, every path that belongs to the archive.
+    #[serde(default)]
+    list_files: bool,
+}
+
+pub enum Change {
+    Unpack(String),
+    /// Missing and altered files.
+    Restore(BTreeSet<PathBuf>),
+    Owner(Vec<PathBuf>),
+    Mode(Vec<(PathBuf, u32)>),
+}
+
+impl Unarchive {
+    fn source(&self) -> Result<Source<'_>> {
+        match (&self.content, &self.src) {
+            (Some(content @ Content::Blob { .. }), _) => Ok(Source::Sent(content)),
+            (None, Some(src)) if self.remote_src => Ok(Source::Host(src)),
+            (Some(Content::Text(_)), _) => Err(Failure::new("text is no archive")),
+            _ => Err(Failure::new("`unarchive` has nothing to unpack")
+                .help("give `src`, an archive on the controller; on the host with `remote_src: true`")),
+        }
+    }
+
+    fn owner(&self, system: &System) -> Result<Owner> {
+        let uid = self.owner.as_deref().map(|name| system.uid_of(name));
+        let gid = self.group.as_deref().map(|name| system.gid_of(name));
+        Ok((uid.transpose()?, gid.transpose()?))
+    }
+
+    /// The stamp's name depends on all that decides what comes out.
+    fn stamp(&self, system: &System) -> Result<PathBuf> {
+        let source = self.source()?;
+        let digest = source.digest(system)?.ok_or_else(|| {
+            let src = self.src.as_deref().unwrap_or(Path::new(""));
+            Failure::new(format!("there is no {} on the host", src.display()))
+        })?;
+        let all = format!("{digest} {} {:?} {:?}", self.strip, self.include, self.exclude);
+        let mut name = hex(&sha2::Sha256::digest(all));
+        name.truncate(16);
+        Ok(self.dest.join(".apim-deploy").join(name + ".json"))
+    }
+
+    /// What came out of the archive earlier; a stamp that cannot be read counts for nothing.
+    fn stamped(&self, system: &System) -> Result<Option<Things>> {
+        let stamp = system.read(&self.stamp(system)?)?;
+        Ok(stamp.and_then(|json| serde_json::from_slice(&json).ok()))
+    }
+
+    fn write_stamp(&self, system: &System, things: &Things) -> Result<()> {
+        let stamp = self.stamp(system)?;
+        system.make_dir(stamp.parent().unwrap_or(&self.dest))?;
+        let json = serde_json::to_vec(things)
+            .map_err(|e| Failure::new(format!("the stamp cannot be written: {e}")))?;
+        system.write(&stamp, &mut json.as_slice(), Some(0o644), None)
+    }
+
+    fn judge(&self, system: &System, things: &Things) -> Result<Vec<Change>> {
+        let keep = globs("keep", &self.keep)?;
+        let owner = self.owner(system)?;
+        let (mut restore, mut own, mut permit) = (BTreeSet::new(), Vec::new(), Vec::new());
+        for (path, thing) in things {
+            let Some(found) = self.find(system, path, thing)? else {
+                restore.insert(path.clone());
+                continue;
+            };
+            if keep.is_match(path) {
+                continue;
+            }
+            if self.altered(system, path, thing, &found)? {
+                restore.insert(path.clone());
+                continue;
+            }
+            if owner.0.is_some_and(|uid| uid != found.uid)
+                || owner.1.is_some_and(|gid| gid != found.gid)
+            {
+                own.push(path.clone());
+            }
+            if let Some(mode) = thing.bits(self.mode.as_ref()).filter(|mode| *mode != found.mode) {
+                permit.push((path.clone(), mode));
+            }
+        }
+        let mut changes = Vec::new();
+        if !restore.is_empty() {
+            changes.push(Change::Restore(restore));
+        }
+        if !own.is_empty() {
+            changes.push(Change::Owner(own));
+        }
+        if !permit.is_empty() {
+            changes.push(Change::Mode(permit));
+        }
+        Ok(changes)
+    }
+
+    /// A folder that was moved to another disk, with a link in its place, is still the folder.
+    fn find(&self, system: &System, path: &Path, thing: &Thing) -> Result<Option<Meta>> {
+        let path = self.dest.join(path);
+        match thing.kind {
+            ThingKind::Folder => system.meta(&system.follow(&path)?),
+            _ => system.meta(&path),
+        }
+    }
+
+    fn altered(&self, system: &System, path: &Path, thing: &Thing, found: &Meta) -> Result<bool> {
+        Ok(match (&thing.kind, found.kind) {
+            (ThingKind::Folder, FileKind::Directory) => false,
+            (ThingKind::File { size, modified }, FileKind::File) => {
+                *size != found.size || *modified != found.modified
+            }
+            (ThingKind::Link(target), FileKind::Link) => {
+                system.read_link(&self.dest.join(path))?.as_ref() != Some(target)
+            }
+            _ => true,
+        })
+    }
+
+    /// Unpacks everything, or `only` some of it, and notes what is there now.
+    fn unpack(&self, system: &System, only: Option<&BTreeSet<PathBuf>>) -> Result<()> {
+        let source = self.source()?;
+        let name = source.name().unwrap_or("the archive");
+        let archive = source.file(system)?.unwrap_or_default();
+        let choice = Choice {
+            strip: self.strip,
+            include: &globs("include", &self.include)?,
+            exclude: &globs("exclude", &self.exclude)?,
+            only,
+            mode: self.mode.as_ref(),
+            owner: self.owner(system)?,
+        };
+        let unpacked = unpack::unpack(system, &archive, name, &self.dest, &choice)?;
+        unpacked.place(system, &self.dest, &globs("keep", &self.keep)?)?;
+        let mut things = unpacked.things.clone();
+        if let Some(only) = only {
+            // The folders around a restored file were only made to hold it.
+            things.retain(|path, _| only.contains(path));
+            let mut all = self.stamped(system)?.unwrap_or_default();
+            all.append(&mut things);
+            things = all;
+        }
+        self.settle(system, &things)?;
+        self.write_stamp(system, &things)
+    }
+
+    /// Owners and modes of folders that were there before.
+    fn settle(&self, system: &System, things: &Things) -> Result<()> {
+        for change in self.judge(system, things)? {
+            match change {
+                Change::Owner(paths) => self.own(system, &paths)?,
+                Change::Mode(modes) => self.permit(system, &modes)?,
+                Change::Unpack(_) | Change::Restore(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn own(&self, system: &System, paths: &[PathBuf]) -> Result<()> {
+        let (uid, gid) = self.owner(system)?;
+        for path in paths {
+            system.set_owner(&self.dest.join(path), uid, gid)?;
+        }
+        Ok(())
+    }
+
+    fn permit(&self, system: &System, modes: &[(PathBuf, u32)]) -> Result<()> {
+        for (path, mode) in modes {
+            system.set_mode(&self.dest.join(path), *mode)?;
+        }
+        Ok(())
+    }
+
+    fn is_created(&self, system: &System) -> Result<bool> {
+        match &self.creates {
+            Some(path) => Ok(system.meta(path)?.is_some()),
+            None => Ok(false),
+        }
+    }
+
+    fn require_dest(&self, system: &System) -> Result<()> {
+        let found = system.meta(&system.follow(&self.dest)?)?;
+        if found.is_some_and(|m| m.kind == FileKind::Directory) {
+            return Ok(());
+        }
+        let dest = self.dest.display();
+        Err(Failure::new(format!("there is no folder {dest} to unpack into"))
+            .help("create it with a `file` task (state: directory) before this one"))
+    }
+}
+
+fn globs(parameter: &str, texts: &[String]) -> Result<GlobSet> {
+    let wrong = |e: globset::Error| Failure::new(format!("`{parameter}`: {e}"));
+    let mut set = GlobSetBuilder::new();
+    for text in texts {
+        let glob = GlobBuilder::new(text).literal_separator(true).build();
+        set.add(glob.map_err(wrong)?);
+    }
+    set.build().map_err(wrong)
+}
+
+impl Module for Unarchive {
+    const NAME: &'static str = "unarchive";
+    const KIND: Kind = Kind::State;
+    const ABOUT: &'static str = "what an archive holds, in place and intact";
+    const EXAMPLE: &'static str = r#"unarchive:
+  src: wso2am-4.5.0.zip
+  dest: /opt/wso2
+  owner: wso2carbon
+  group: wso2
+  keep:
+    - wso2am-4.5.0/repository/conf/**
+"#;
+    const BRINGS: Brings = Brings::File;
+    type Change = Change;
+
+    fn check(&self, system: &System) -> Result<Vec<Change>> {
+        system.note("dest", self.dest.display().to_string());
+        if self.is_created(system)? {
+            return Ok(vec![]);
+        }
+        self.require_dest(system)?;
+        let Some(things) = self.stamped(system)? else {
+            let name = self.source()?.name().unwrap_or("the archive").to_owned();
+            return Ok(vec![Change::Unpack(name)]);
+        };
+        if self.list_files {
+            let paths = things.keys().map(|path| path.display().to_string());
+            system.note("files", paths.collect::<Vec<_>>());
+        }
+        self.judge(system, &things)
+    }
+
+    fn apply(&self, system: &System, change: Change) -> Result<()> {
+        match change {
+            Change::Unpack(_) => self.unpack(system, None),
+            Change::Restore(paths) => self.unpack(system, Some(&paths)),
+            Change::Owner(paths) => self.own(system, &paths),
+            Change::Mode(modes) => self.permit(system, &modes),
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unpack(name) => write!(f, "unpack {name}"),
+            Self::Restore(paths) => write!(f, "restore {}", some(paths.iter())),
+            Self::Owner(paths) => write!(f, "owner of {}", some(paths.iter())),
+            Self::Mode(modes) => write!(f, "mode of {}", some(modes.iter().map(|(p, _)| p))),
+        }
+    }
+}
+
+/// The first path, and how many more.
+fn some<'a>(mut paths: impl ExactSizeIterator<Item = &'a PathBuf>) -> String {
+    let more = paths.len().saturating_sub(1);
+    let first = paths.next().map(|path| path.display().to_string());
+    let first = first.unwrap_or_default();
+    match more {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
