@@ -78,8 +78,10 @@ pub trait Ready {
 pub struct Found<'a> {
     /// One phrase per change; empty when the host is as asked for.
     pub changes: Vec<String>,
-    correct: Box<dyn FnOnce(&System) -> Result<()> + 'a>,
+    correct: Correction<'a>,
 }
+
+type Correction<'a> = Box<dyn FnOnce(&System) -> Result<()> + 'a>;
 
 impl Found<'_> {
     /// Makes the changes; does nothing when there are none.

@@ -78,7 +78,7 @@ impl Login<'_> {
                     return Ok(true);
                 }
                 self.tried.push(format!(
-                    "{} (it is encrypted: set `ansible_ssh_private_key_passphrase`)",
+                    "{} (it is encrypted: set `apim_deploy_key_passphrase`)",
                     path.display()
                 ));
                 Ok(false)
@@ -344,14 +344,24 @@ fn load_now(path: &Path, passphrase: Option<&Secret>) -> Result<Option<Loaded>, 
     let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
     match (decode_secret_key(&text, None), passphrase) {
         (Ok(key), _) => Ok(Some(Loaded::Open(Arc::new(key)))),
-        (Err(russh::keys::Error::KeyIsEncrypted), None) => Ok(Some(Loaded::Locked(public_half(path)))),
-        (Err(russh::keys::Error::KeyIsEncrypted), Some(passphrase)) => decode_secret_key(&text, Some(passphrase.expose()))
-            .map(|key| Some(Loaded::Open(Arc::new(key))))
-            .map_err(|_| {
-                Failure::new(format!("the passphrase of the private key {} is wrong", path.display()))
-                    .help("correct `ansible_ssh_private_key_passphrase`, or load the key into an agent: ssh-add")
-            }),
-        (Err(e), _) => Err(unreadable(e.to_string()).help("it must be a private key as ssh-keygen writes it")),
+        (Err(russh::keys::Error::KeyIsEncrypted), None) => {
+            Ok(Some(Loaded::Locked(public_half(path))))
+        }
+        (Err(russh::keys::Error::KeyIsEncrypted), Some(passphrase)) => decode_secret_key(
+            &text,
+            Some(passphrase.expose()),
+        )
+        .map(|key| Some(Loaded::Open(Arc::new(key))))
+        .map_err(|_| {
+            Failure::new(format!(
+                "the passphrase of the private key {} is wrong",
+                path.display()
+            ))
+            .help("correct `apim_deploy_key_passphrase`, or load the key into an agent: ssh-add")
+        }),
+        (Err(e), _) => {
+            Err(unreadable(e.to_string()).help("it must be a private key as ssh-keygen writes it"))
+        }
     }
 }
 

@@ -76,14 +76,23 @@ pub fn command(target: &Target, worker: &Worker, prompt: &str) -> String {
         prompt.into(),
     ];
     words.push(dropped_to(target).unwrap_or_default().to_owned());
-    words.extend(
-        target
-            .remote_dirs
-            .iter()
-            .map(|dir| dir.replace("$USER", &target.user)),
-    );
+    words.extend(places(target));
     let quoted: Vec<_> = words.iter().map(|word| quote(word)).collect();
     format!("exec sh -c {}", quoted.join(" "))
+}
+
+/// Where the worker is kept when nobody says: the home first, since `/var/tmp` is shared.
+const USUAL_PLACES: [&str; 2] = ["~/.cache/apim-deploy", "/var/tmp/apim-deploy-$USER"];
+
+fn places(target: &Target) -> Vec<String> {
+    let named = target.remote_dirs.iter().map(String::as_str);
+    let usual = USUAL_PLACES
+        .into_iter()
+        .filter(|_| target.remote_dirs.is_empty());
+    named
+        .chain(usual)
+        .map(|dir| dir.replace("$USER", &target.user))
+        .collect()
 }
 
 /// Whom root gives its rights up for; `None` stays root, or never was.
@@ -137,6 +146,8 @@ pub struct Talk<'a> {
     /// Directories that will not do, and why.
     skipped: Vec<String>,
     password_given: bool,
+    /// Bytes heard so far.
+    heard: usize,
     turns: u32,
 }
 
@@ -150,6 +161,8 @@ enum Cue {
 
 /// A line that never ends is cut here, in bytes.
 const LONGEST_LINE: usize = 64 << 10;
+/// What a host may say before the first frame, in bytes; banners are shorter.
+const MOST_CHATTER: usize = 4 << 20;
 /// How much is sent before the time limit starts anew, in bytes.
 const PIECE: usize = 32 << 10;
 
@@ -172,6 +185,7 @@ impl<'a> Talk<'a> {
             diary: Diary::default(),
             skipped: Vec::new(),
             password_given: false,
+            heard: 0,
             turns: 1,
         }
     }
@@ -216,6 +230,12 @@ impl<'a> Talk<'a> {
     }
 
     fn keep(&mut self, heard: Heard) -> Result<(), Lost> {
+        if let Heard::Out(bytes) | Heard::Err(bytes) = &heard {
+            self.heard += bytes.len();
+        }
+        if self.heard > MOST_CHATTER {
+            return Err(Lost::Refused(self.endless()));
+        }
         match heard {
             Heard::Out(bytes) => self.buffer.extend(bytes),
             Heard::Err(bytes) => self.diary.hear(&bytes),
@@ -383,6 +403,15 @@ impl<'a> Talk<'a> {
             .help("name a directory of the login user, on a file system mounted without noexec, with `apim_deploy_remote_dir`")
     }
 
+    fn endless(&self) -> Failure {
+        Failure::new(format!(
+            "{} talks without end and does not get to the worker",
+            self.target.shown()
+        ))
+        .detail(self.last_words())
+        .help("look into the user's shell start-up files")
+    }
+
     fn silent(&self) -> Lost {
         let limit = self.target.idle_timeout.as_secs();
         Lost::Unreachable(
@@ -496,5 +525,69 @@ fn gave_up(heard: &Heard) -> bool {
         Heard::Ended(_) => true,
         Heard::Out(bytes) => String::from_utf8_lossy(bytes).contains("APIM-DEPLOY-SETUP unwritten"),
         Heard::Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ssh::Secret;
+    use std::process::Command;
+
+    fn target() -> Target {
+        Target {
+            name: "gw-1".into(),
+            address: "10.0.0.5".into(),
+            port: 22,
+            user: "deploy".into(),
+            local: false,
+            private_key: None,
+            passphrase: None,
+            password: None,
+            known_hosts: vec![],
+            r#become: true,
+            become_user: "wso2".into(),
+            become_password: Some(Secret::new("hunter2")),
+            remote_dirs: vec!["~/.cache/apim-deploy".into(), "/var/tmp/it's-$USER".into()],
+            connect_timeout: Duration::from_secs(1),
+            idle_timeout: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn any_login_shell_hands_the_script_on_unchanged() {
+        let script = SCRIPT.join(" ");
+        assert_eq!(script.find(['\'', '\\', '!', '\n']), None);
+        for shell in ["sh", "bash"] {
+            let output = Command::new(shell)
+                .args(["-n", "-c", &script])
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success(),
+                "{shell}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+    }
+
+    /// Auditors may ask what exactly is sent to their shells. This is it.
+    #[test]
+    fn the_script_is_exactly_this() {
+        insta::assert_snapshot!(SCRIPT.join("\n"));
+    }
+
+    #[test]
+    fn arguments_are_quoted_and_hold_no_secret() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let worker = Worker::from_file(file.path()).unwrap();
+        let command = command(&target(), &worker, "[prompt]");
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let machine = &worker.builds()[0].architecture;
+        let arguments = format!(
+            "'sh' '{machine}:{empty}:0' 'ask' '[prompt]' 'wso2' '~/.cache/apim-deploy' '/var/tmp/it'\"'\"'s-deploy'"
+        );
+        assert!(command.ends_with(&arguments), "{command}");
+        assert!(!command.contains("hunter2"));
     }
 }

@@ -10,7 +10,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Messages that may wait to be heard. A caller that sends much must hear at the same time.
 const WAITING: usize = 1024;
@@ -30,6 +30,9 @@ pub struct Sender {
     host: String,
     mouth: Mouth,
     shared: Arc<Shared>,
+    /// Closed when nobody listens any more: a dead worker reads nothing, and sending to it would wait
+    /// for ever.
+    alive: watch::Receiver<()>,
 }
 
 /// The half that listens.
@@ -74,6 +77,7 @@ impl Session {
         let shared = Arc::new(Shared::default());
         shared.round_trips.store(turns, Relaxed);
         let (to, messages) = mpsc::channel(WAITING);
+        let (lives, alive) = watch::channel(());
         let listening = Listening {
             host: target.shown(),
             ear,
@@ -81,6 +85,7 @@ impl Session {
             diary,
             shared: Arc::clone(&shared),
             to,
+            _lives: lives,
         };
         tokio::spawn(listening.until_the_end());
         Ok(Self {
@@ -90,6 +95,7 @@ impl Session {
                 host: target.shown(),
                 mouth,
                 shared,
+                alive,
             },
             receiver: Receiver {
                 host: target.shown(),
@@ -142,10 +148,10 @@ impl Sender {
                 self.host
             )))
         })?;
-        self.mouth
-            .send(frame)
-            .await
-            .map_err(|e| lost(&self.host, &e.to_string()))
+        tokio::select! {
+            sent = self.mouth.send(frame) => sent.map_err(|e| lost(&self.host, &e.to_string())),
+            _ = self.alive.changed() => Err(lost(&self.host, "the worker is gone")),
+        }
     }
 
     pub fn round_trips(&self) -> u32 {
@@ -199,6 +205,8 @@ struct Listening {
     diary: Diary,
     shared: Arc<Shared>,
     to: mpsc::Sender<Result<FromWorker, Lost>>,
+    /// Dropped at the end, for the half that sends.
+    _lives: watch::Sender<()>,
 }
 
 impl Listening {
@@ -270,6 +278,7 @@ impl Listening {
                     .detail(detail)
                     .help("the worker finishes its current step and stops; run again to go on from what is true then"),
             ),
+            Ending::Code(0) => Lost::Unreachable(Failure::new(format!("the worker on {} has left", self.host))),
             _ => Lost::Refused(
                 Failure::new(format!("the worker on {} died: {ending}", self.host))
                     .detail(detail)

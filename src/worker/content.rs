@@ -142,6 +142,56 @@ pub fn tidy(dir: &Path) {
 mod tests {
     use super::*;
 
+    use super::super::out::testing::Tape;
+
+    /// A store, and a controller that sends these pieces when it is asked.
+    fn store(dir: &Path, pieces: Vec<Vec<u8>>, wanted: &Digest) -> Content {
+        let line = Arc::new(Line::default());
+        let (tape, controller, wanted) = (Tape::default(), Arc::clone(&line), wanted.clone());
+        let content = Content::new(dir.into(), Arc::new(Out::to(tape.clone())), line);
+        std::thread::spawn(move || {
+            while tape.messages().is_empty() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            for piece in pieces {
+                controller.deliver(&wanted, Delivery::Piece(piece));
+            }
+        });
+        content
+    }
+
+    #[test]
+    fn content_is_asked_for_once_and_checked() {
+        let dir = tempfile::tempdir().unwrap();
+        let digest = Digest(hex(&Sha256::digest(b"hello world")));
+        let content = store(
+            dir.path(),
+            vec![b"hello ".into(), b"world".into(), vec![]],
+            &digest,
+        );
+        let path = content.fetch(&digest).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"hello world");
+        assert_eq!(
+            content.fetch(&digest).unwrap(),
+            path,
+            "the second time it is here"
+        );
+    }
+
+    #[test]
+    fn content_that_is_not_what_was_asked_for_is_thrown_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let digest = Digest(hex(&Sha256::digest(b"hello world")));
+        let content = store(dir.path(), vec![b"goodbye".into(), vec![]], &digest);
+        let failure = content.fetch(&digest).unwrap_err();
+        assert!(
+            failure
+                .help
+                .is_some_and(|h| h.contains("changed on the controller"))
+        );
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
     #[test]
     fn a_digest_never_leads_out_of_the_folder() {
         assert!(!is_digest(&Digest("../../etc/shadow".into())));
