@@ -14,3 +14,8 @@ pub mod sql;
 pub mod unit;
 pub mod unpack;
 pub mod words;
+
+/// Serde's default for a parameter that is on unless it is switched off.
+pub fn yes() -> bool {
+    true
+}
