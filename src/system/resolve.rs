@@ -41,7 +41,11 @@ fn in_hosts_file(text: &str, host: &str) -> Vec<IpAddr> {
         .lines()
         .map(|line| line.split('#').next().unwrap_or_default())
         .filter_map(|line| line.split_once(char::is_whitespace))
-        .filter(|(_, names)| names.split_whitespace().any(|n| n.eq_ignore_ascii_case(host)))
+        .filter(|(_, names)| {
+            names
+                .split_whitespace()
+                .any(|n| n.eq_ignore_ascii_case(host))
+        })
         .filter_map(|(address, _)| address.parse::<IpAddr>().ok())
         .collect();
     // The last one tried words the failure, and a host without IPv6 would word it badly.
@@ -126,7 +130,10 @@ mod tests {
     #[test]
     fn the_hosts_file_is_read_as_libc_reads_it() {
         let text = "127.0.0.1 localhost\n10.0.0.7\tdb1.example db1 # the database\n# 10.0.0.8 db1\n::1 localhost\n";
-        assert_eq!(in_hosts_file(text, "DB1"), ["10.0.0.7".parse::<IpAddr>().unwrap()]);
+        assert_eq!(
+            in_hosts_file(text, "DB1"),
+            ["10.0.0.7".parse::<IpAddr>().unwrap()]
+        );
         assert_eq!(in_hosts_file(text, "localhost").len(), 2);
         assert!(in_hosts_file(text, "database").is_empty());
     }

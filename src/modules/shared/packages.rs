@@ -139,7 +139,11 @@ impl Manager {
         }
         names
             .iter()
-            .map(|name| Ok(system.run(&Command::new(["rpm", "--query", "--whatprovides", name]))?.ok()))
+            .map(|name| {
+                Ok(system
+                    .run(&Command::new(["rpm", "--query", "--whatprovides", name]))?
+                    .ok())
+            })
             .collect()
     }
 
@@ -147,15 +151,31 @@ impl Manager {
         if self == Self::Apt {
             let mut argv = vec!["apt-get", "--simulate", "install"];
             argv.extend(names.iter().map(String::as_str));
-            let plan = system.expect(&Command::new(argv).env("LC_ALL", "C"))?.stdout;
-            return Ok(names.iter().filter(|n| plan.contains(&format!("Inst {n} "))).cloned().collect());
+            let plan = system
+                .expect(&Command::new(argv).env("LC_ALL", "C"))?
+                .stdout;
+            return Ok(names
+                .iter()
+                .filter(|n| plan.contains(&format!("Inst {n} ")))
+                .cloned()
+                .collect());
         }
         let mut argv = vec![self.program(), "--quiet", "check-update"];
         argv.extend(names.iter().map(String::as_str));
         // 100 means that there is something newer.
         let output = system.run(&Command::new(argv).env("LC_ALL", "C"))?;
-        let newer = |name: &&String| output.stdout.lines().any(|l| l.starts_with(&format!("{name}.")));
-        Ok(names.iter().filter(newer).filter(|_| output.code == 100).cloned().collect())
+        let newer = |name: &&String| {
+            output
+                .stdout
+                .lines()
+                .any(|l| l.starts_with(&format!("{name}.")))
+        };
+        Ok(names
+            .iter()
+            .filter(newer)
+            .filter(|_| output.code == 100)
+            .cloned()
+            .collect())
     }
 
     fn refresh_if_stale(self, system: &System, wanted: &Wanted) -> Result<()> {
@@ -188,7 +208,12 @@ impl Manager {
         if self == Self::Apt {
             // A changed configuration file stays as the administrator left it; nobody can answer questions.
             argv.extend(["-q", "-o", "Dpkg::Options::=--force-confdef"]);
-            argv.extend(["-o", "Dpkg::Options::=--force-confold", "-o", "DPkg::Lock::Timeout=30"]);
+            argv.extend([
+                "-o",
+                "Dpkg::Options::=--force-confold",
+                "-o",
+                "DPkg::Lock::Timeout=30",
+            ]);
             match recommends {
                 Some(true) => argv.push("--install-recommends"),
                 Some(false) => argv.push("--no-install-recommends"),
@@ -215,7 +240,10 @@ impl Manager {
             let output = system.run(command)?;
             match lock_owner(&output) {
                 Some(owner) if !patience.is_over() => {
-                    system.progress(&format!("{owner} (waiting since {})", spoken(patience.waited())));
+                    system.progress(&format!(
+                        "{owner} (waiting since {})",
+                        spoken(patience.waited())
+                    ));
                     patience.rest(Duration::from_secs(5));
                 }
                 _ => return Ok(output),
@@ -242,8 +270,12 @@ fn quiet(command: Command) -> Command {
 fn failed(command: &Command, output: &Output) -> Failure {
     let lines = output.stderr.lines().chain(output.stdout.lines());
     let errors = lines.filter(|l| l.starts_with("E:") || l.to_lowercase().contains("error"));
-    Failure::new(format!("`{}` ended with exit code {}", command.shown(), output.code))
-        .detail(errors.take(12).map(ToOwned::to_owned))
+    Failure::new(format!(
+        "`{}` ended with exit code {}",
+        command.shown(),
+        output.code
+    ))
+    .detail(errors.take(12).map(ToOwned::to_owned))
 }
 
 fn is_unknown(output: &Output) -> bool {
@@ -255,7 +287,9 @@ fn is_unknown(output: &Output) -> bool {
         "No match for argument",
         "Unable to find a match",
     ];
-    SIGNS.iter().any(|s| output.stderr.contains(s) || output.stdout.contains(s))
+    SIGNS
+        .iter()
+        .any(|s| output.stderr.contains(s) || output.stdout.contains(s))
 }
 
 /// apt's own sentence on who holds the lock: "It is held by process 812 (unattended-upgr)".
@@ -263,9 +297,15 @@ fn lock_owner(output: &Output) -> Option<String> {
     if output.ok() {
         return None;
     }
-    let line = output.stderr.lines().find(|l| l.contains("Could not get lock"))?;
+    let line = output
+        .stderr
+        .lines()
+        .find(|l| l.contains("Could not get lock"))?;
     Some(match line.split_once("It is held by ") {
-        Some((_, owner)) => format!("the package lock is held by {}", owner.trim_end_matches('.')),
+        Some((_, owner)) => format!(
+            "the package lock is held by {}",
+            owner.trim_end_matches('.')
+        ),
         None => "the package lock is held by another process".to_owned(),
     })
 }
@@ -275,11 +315,17 @@ const LISTS: &str = "/var/lib/apt/lists";
 /// How long ago the lists were refreshed; `None` when they never were.
 pub fn list_age(system: &System) -> Result<Option<Duration>> {
     let mut newest = None;
-    for path in ["/var/lib/apt/periodic/update-success-stamp", LISTS, "/var/cache/dnf"] {
+    for path in [
+        "/var/lib/apt/periodic/update-success-stamp",
+        LISTS,
+        "/var/cache/dnf",
+    ] {
         let then = system.meta(Path::new(path))?.map(|meta| meta.modified.0);
         newest = newest.max(then);
     }
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     let then = newest.map(|s| Duration::from_secs(u64::try_from(s).unwrap_or(0)));
     Ok(then.map(|then| now.saturating_sub(then)))
 }
@@ -321,8 +367,14 @@ impl Installed {
 }
 
 fn dpkg(system: &System) -> Result<Vec<Installed>> {
-    const FORMAT: &str = "${Package}\\t${Architecture}\\t${Version}\\t${db:Status-Status}\\t${Provides}\\n";
-    let output = system.expect(&Command::new(["dpkg-query", "--show", "--showformat", FORMAT]))?;
+    const FORMAT: &str =
+        "${Package}\\t${Architecture}\\t${Version}\\t${db:Status-Status}\\t${Provides}\\n";
+    let output = system.expect(&Command::new([
+        "dpkg-query",
+        "--show",
+        "--showformat",
+        FORMAT,
+    ]))?;
     Ok(output.stdout.lines().filter_map(parse_installed).collect())
 }
 
@@ -332,7 +384,9 @@ fn parse_installed(line: &str) -> Option<Installed> {
     let (name, architecture, version) = (fields.next()?, fields.next()?, fields.next()?);
     (fields.next()? == "installed").then_some(())?;
     let provides = fields.next().unwrap_or_default();
-    let names = provides.split(',').filter_map(|p| p.split_whitespace().next());
+    let names = provides
+        .split(',')
+        .filter_map(|p| p.split_whitespace().next());
     Some(Installed {
         name,
         architecture,

@@ -138,15 +138,19 @@ impl Unit {
         if group.is_empty() {
             return Vec::new();
         }
-        ["/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"]
-            .iter()
-            .map(|top| PathBuf::from(top).join(group).join("cgroup.procs"))
-            .find_map(|path| system.read(&path).ok().flatten())
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default()
-            .lines()
-            .filter_map(|line| line.parse().ok())
-            .collect()
+        [
+            "/sys/fs/cgroup",
+            "/sys/fs/cgroup/systemd",
+            "/sys/fs/cgroup/unified",
+        ]
+        .iter()
+        .map(|top| PathBuf::from(top).join(group).join("cgroup.procs"))
+        .find_map(|path| system.read(&path).ok().flatten())
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|line| line.parse().ok())
+        .collect()
     }
 }
 
@@ -225,7 +229,12 @@ fn change_to_up(system: &System, verb: &str, name: &str) -> Result<()> {
 /// own `TimeoutStopSec` governs that.
 pub fn stop(system: &System, name: &str, limit: Duration) -> Result<()> {
     let before = Unit::look(system, name)?;
-    let asked = system.run(&Command::new(["systemctl", "stop", "--no-block", &before.name]))?;
+    let asked = system.run(&Command::new([
+        "systemctl",
+        "stop",
+        "--no-block",
+        &before.name,
+    ]))?;
     if !asked.ok() {
         return Err(trouble(system, &before.name, "stop", &asked.stderr));
     }
@@ -354,12 +363,18 @@ mod tests {
 
     #[test]
     fn stamps_count_from_the_epoch() {
-        assert_eq!(parse_stamp("Thu 1970-01-01 00:00:01.5 UTC"), Some((1, 500_000_000)));
+        assert_eq!(
+            parse_stamp("Thu 1970-01-01 00:00:01.5 UTC"),
+            Some((1, 500_000_000))
+        );
         assert_eq!(
             parse_stamp("Mon 2026-11-23 06:42:48.385400 UTC"),
             Some((1_795_416_168, 385_400_000))
         );
-        assert_eq!(parse_stamp("Thu 2024-02-29 12:00:00 UTC"), Some((1_709_208_000, 999_999_999)));
+        assert_eq!(
+            parse_stamp("Thu 2024-02-29 12:00:00 UTC"),
+            Some((1_709_208_000, 999_999_999))
+        );
         assert_eq!(parse_stamp(""), None);
         assert_eq!(parse_stamp("n/a"), None);
     }
