@@ -108,16 +108,16 @@ impl Draft {
 
     /// The groups from `from` down to `to`, both named, if there is a way.
     fn path(&self, from: &str, to: &str) -> Option<Vec<String>> {
-        let mut seen = HashSet::from([from]);
-        let mut ways = vec![vec![from]];
-        while let Some(way) = ways.pop() {
-            let last = *way.last()?;
-            if last == to {
-                return Some(way.into_iter().map(ToOwned::to_owned).collect());
+        let mut above: HashMap<&str, &str> = HashMap::new();
+        let mut open = vec![from];
+        while let Some(name) = open.pop() {
+            if name == to {
+                return Some(climb(name, from, &above));
             }
-            for child in self.groups.get(last).into_iter().flat_map(|g| &g.children) {
-                if seen.insert(child) {
-                    ways.push([way.as_slice(), &[child.as_str()]].concat());
+            for child in self.groups.get(name).into_iter().flat_map(|g| &g.children) {
+                if !above.contains_key(child.as_str()) {
+                    above.insert(child, name);
+                    open.push(child);
                 }
             }
         }
@@ -270,6 +270,18 @@ impl Group {
             priority: 1,
         }
     }
+}
+
+/// The way back up, told downwards.
+fn climb(to: &str, from: &str, above: &HashMap<&str, &str>) -> Vec<String> {
+    let mut path = vec![to.to_owned()];
+    let mut name = to;
+    while let Some(parent) = above.get(name).filter(|_| name != from) {
+        path.push((*parent).to_owned());
+        name = parent;
+    }
+    path.reverse();
+    path
 }
 
 /// Enters a variable into the layer of its file. Files may override each other; one file that

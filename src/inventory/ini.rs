@@ -2,12 +2,15 @@
 
 use super::draft::Draft;
 use super::{literal, words};
-use crate::source::{Entry, File, Problem, Span, nearest};
+use crate::source::{Entry, File, Problem, Span, forbidden, nearest};
 use indexmap::IndexMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 pub fn read(file: &Arc<File>, draft: &mut Draft) {
+    if let Some(problem) = forbidden(file) {
+        return draft.problems.push(problem);
+    }
     let mut reader = Reader::new(file, draft);
     let mut start = 0;
     for line in file.text.split_inclusive('\n') {

@@ -13,7 +13,7 @@ pub fn read(text: &str, span: &Span) -> Node {
         depth: 0,
     };
     let value = reader
-        .value()
+        .outermost()
         .filter(|_| reader.is_at_end())
         .unwrap_or_else(|| Yaml::Text(text.to_owned()));
     reader.node(value)
@@ -26,6 +26,23 @@ struct Reader<'t> {
 }
 
 impl Reader<'_> {
+    /// `80, 443` is a list without its brackets.
+    fn outermost(&mut self) -> Option<Yaml> {
+        let first = self.value()?;
+        if !self.take(',') {
+            return Some(first);
+        }
+        let mut items = vec![self.node(first)];
+        while !self.is_at_end() {
+            let value = self.value()?;
+            items.push(self.node(value));
+            if !self.take(',') {
+                break;
+            }
+        }
+        Some(Yaml::List(items))
+    }
+
     /// `None` wherever Python would see no literal.
     fn value(&mut self) -> Option<Yaml> {
         self.skip_blanks();
@@ -366,6 +383,9 @@ mod tests {
             ("[1, 'x', [True,]]", json!([1, "x", [true]])),
             ("(1, 2)", json!([1, 2])),
             ("(1)", json!(1)),
+            ("80,443", json!([80, 443])),
+            ("80, # one", json!([80])),
+            ("a,b", json!("a,b")),
             ("()", json!([])),
             (
                 "{'a': 1, 'b': {2: None}}",

@@ -49,7 +49,7 @@ pub fn group_names<'i>(inventory: &'i Inventory, host: &str) -> Vec<&'i str> {
 pub fn groups_of(groups: &IndexMap<String, Group>) -> HashMap<String, Vec<String>> {
     let mut found: HashMap<String, HashSet<&str>> = HashMap::new();
     let parents = parents(groups);
-    for group in groups.values() {
+    for group in groups.values().filter(|group| !group.hosts.is_empty()) {
         let above = ancestors(&group.name, &parents);
         for host in &group.hosts {
             found.entry(host.clone()).or_default().extend(&above);

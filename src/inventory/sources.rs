@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::{Inventory, clash, group_vars, ini, members, yaml};
-use crate::source::{File, Problem, Result, Span, forbidden, read};
+use crate::source::{File, Problem, Result, Span, read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -112,9 +112,6 @@ fn read_file(path: &Path, draft: &mut Draft) -> Result<()> {
     let file = read(path)?;
     refuse_vault(&file)?;
     refuse_program(&file)?;
-    if let Some(problem) = forbidden(&file) {
-        return Err(problem.into());
-    }
     match path.extension().and_then(|e| e.to_str()) {
         Some("yaml" | "yml" | "json") => yaml::read(&file, draft),
         Some("ini") if looks_like_yaml(&file.text) => {

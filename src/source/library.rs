@@ -7,6 +7,9 @@ use include_dir::{Dir, include_dir};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Nobody writes more by hand; a file beyond it is a pack or a log, given by mistake.
+const MAX_BYTES: u64 = 16 << 20;
+
 static PLAYBOOKS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/playbooks");
 static ROLES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/roles");
 
@@ -103,7 +106,13 @@ impl Library {
 /// A file outside the library, such as an inventory or a playbook given by path.
 pub fn read(path: &Path) -> Result<Arc<File>> {
     let name = shown(path);
-    let bytes = std::fs::read(path).map_err(|e| unreadable(&name, &e))?;
+    let unreadable = |e| unreadable(&name, &e);
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > MAX_BYTES {
+        let limit = format!("{name} is larger than {} MiB", MAX_BYTES >> 20);
+        return Err(Problem::new(limit).into());
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
     utf8(name, bytes)
 }
 

@@ -5,8 +5,6 @@ use super::problem::start_of;
 use super::{File, Problem, Result, Span, syntax};
 use std::sync::Arc;
 
-const MAX_BYTES: usize = 16 << 20;
-
 /// A YAML node as written. The span of a quoted text holds its quotes; that of a block text
 /// (`|`, `>`) starts at its first line, behind the indentation.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,10 +120,6 @@ pub fn parse(file: &Arc<File>) -> Result<Node> {
 
 /// Reads a file of several documents.
 pub fn parse_documents(file: &Arc<File>) -> Result<Vec<Node>> {
-    if file.text.len() > MAX_BYTES {
-        let limit = format!("{} is larger than {} MiB", file.name, MAX_BYTES >> 20);
-        return Err(Problem::new(limit).into());
-    }
     if let Some(problem) = syntax::forbidden(file) {
         return Err(problem.into());
     }
