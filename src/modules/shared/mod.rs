@@ -7,7 +7,6 @@ pub mod lines;
 pub mod permissions;
 pub mod placed;
 pub mod program;
-pub mod unpack;
 
 /// For parameters that are true unless someone says otherwise.
 pub fn yes() -> bool {
