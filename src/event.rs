@@ -103,6 +103,22 @@ pub struct HostRecap {
     pub not_reached: bool,
 }
 
+/// How a run ended; decides the exit code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything asked for is true now. In check mode: everything could be asked.
+    Done,
+    /// A host refused us before anything was changed.
+    Preflight,
+    /// Stopped with part of the change made.
+    Stopped,
+    /// Only unreachable hosts are the reason.
+    Unreachable,
+    /// Another run holds a host's lock.
+    Busy,
+    Interrupted,
+}
+
 /// Hears what happens, in order. A listener never fails the run.
 pub trait Listener: Send {
     fn hear(&mut self, event: &Event);

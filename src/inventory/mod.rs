@@ -2,12 +2,18 @@
 //!
 //! Ansible's inventory, YAML and INI, read as Ansible reads it.
 
+mod clash;
+mod draft;
 mod graph;
 mod group_vars;
 mod ini;
 mod list;
+mod literal;
+mod members;
 mod pattern;
 mod range;
+mod sources;
+mod words;
 mod yaml;
 
 pub use pattern::HostPattern;
@@ -15,6 +21,7 @@ pub use pattern::HostPattern;
 use crate::source::{Result, Span};
 use crate::vars::Layer;
 use indexmap::IndexMap;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,6 +35,8 @@ pub struct Inventory {
     pub dir: PathBuf,
     /// The first source; `inventory_file`.
     pub file: PathBuf,
+    /// Of every host, the weakest group first.
+    groups_of: HashMap<String, Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -35,8 +44,10 @@ pub struct Host {
     pub name: String,
     /// Where it is first named.
     pub span: Span,
-    /// Of the inventory file itself, then of `host_vars/`.
+    /// Of the inventory itself, one per file.
     pub layers: Vec<Arc<Layer>>,
+    /// Of `host_vars/`, each with the rank of its source.
+    pub files: Vec<(usize, Arc<Layer>)>,
 }
 
 #[derive(Debug)]
@@ -46,8 +57,10 @@ pub struct Group {
     /// Directly in it, in order.
     pub hosts: Vec<String>,
     pub children: Vec<String>,
-    /// Of the inventory file itself, then of `group_vars/`.
+    /// Of the inventory itself, one per file.
     pub layers: Vec<Arc<Layer>>,
+    /// Of `group_vars/`, each with the rank of its source.
+    pub files: Vec<(usize, Arc<Layer>)>,
     /// `ansible_group_priority`; 1 unless said.
     pub priority: i64,
 }
@@ -55,23 +68,23 @@ pub struct Group {
 impl Inventory {
     /// Reads the sources in order; later ones add to earlier ones. Each is a YAML or INI file, or a folder of them.
     pub fn load(sources: &[PathBuf]) -> Result<Self> {
-        group_vars::load(sources)
+        sources::load(sources)
     }
 
     /// The hosts of a group and of its children, in inventory order.
     pub fn hosts_of(&self, group: &str) -> Vec<&str> {
-        pattern::hosts_of(self, group)
+        members::hosts_of(self, group)
     }
 
     /// Every group the host is in, also through children, without `all`; sorted by name as Ansible's `group_names`.
     pub fn group_names(&self, host: &str) -> Vec<&str> {
-        pattern::group_names(self, host)
+        members::group_names(self, host)
     }
 
     /// The host's variables from the weakest to the strongest: `all`, its groups by depth, priority
     /// and name, the host itself.
     pub fn layers(&self, host: &str) -> Vec<Arc<Layer>> {
-        group_vars::layers(self, host)
+        members::layers(self, host)
     }
 
     /// What `ansible-inventory --list` prints.
@@ -87,5 +100,36 @@ impl Inventory {
     /// Where relative paths of an inventory begin.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::draft::Draft;
+    use super::{ini, members, yaml};
+    use crate::source::File;
+    use proptest::prelude::*;
+
+    fn settle(text: &str, read: fn(&std::sync::Arc<File>, &mut Draft)) {
+        let file = File::new("hosts", text);
+        let mut draft = Draft::new(&file);
+        read(&file, &mut draft);
+        draft.settle();
+        members::groups_of(&draft.groups);
+        draft.problems.render(false);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn no_ini_makes_it_panic(text in "(\\[?[a-c]{1,2}(:children|:vars|\\[[0-9a-z]{0,2}:[0-9]{1,3}\\])?\\]?|[ =#'\"\\[\\]{}:,.0-9-]|[a-cé]|\n|\\PC){0,40}") {
+            settle(&text, ini::read);
+        }
+
+        #[test]
+        fn no_yaml_makes_it_panic(text in "((all|web|hosts|children|vars|x): ?|\n {0,6}|[&*]a|- |\\{\\{? |\\}|\\[|\\]|, |<<: |[|>]-?\n|'|\"|!!int |~|1|é|\t|\r\n|\u{feff}|\\PC){0,40}") {
+            settle(&text, yaml::read);
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! called, so no author can forget it.
 
 use crate::system::{Result, System};
-use crate::wire::Mode;
+use crate::wire::{Failure, Mode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt::Display;
@@ -58,8 +58,36 @@ pub trait Module: DeserializeOwned {
 /// A module behind one face, made from a step's parameters.
 pub trait Ready {
     fn kind(&self) -> Kind;
+
+    /// Looks at the host and changes nothing.
+    fn look(&self, system: &System) -> Result<Found<'_>>;
+
     /// Looks, and in `Mode::Apply` corrects. Answers the changes that were made, or would be.
-    fn carry_out(&self, system: &System, mode: Mode) -> Result<Vec<String>>;
+    fn carry_out(&self, system: &System, mode: Mode) -> Result<Vec<String>> {
+        let found = self.look(system)?;
+        let changes = found.changes.clone();
+        if mode == Mode::Apply {
+            found.correct(system)?;
+        }
+        Ok(changes)
+    }
+}
+
+/// What a look found. Between the look and the correction the worker writes down which handlers
+/// become due, so that a host that loses power in between still owes them.
+pub struct Found<'a> {
+    /// One phrase per change; empty when the host is as asked for.
+    pub changes: Vec<String>,
+    correct: Correction<'a>,
+}
+
+type Correction<'a> = Box<dyn FnOnce(&System) -> Result<()> + 'a>;
+
+impl Found<'_> {
+    /// Makes the changes; does nothing when there are none.
+    pub fn correct(self, system: &System) -> Result<()> {
+        (self.correct)(system)
+    }
 }
 
 /// What people are told about a module, and how to make one from parameters.
@@ -80,30 +108,44 @@ impl<M: Module> Ready for M {
         M::KIND
     }
 
-    fn carry_out(&self, system: &System, mode: Mode) -> Result<Vec<String>> {
+    fn look(&self, system: &System) -> Result<Found<'_>> {
         let changes = self.check(system)?;
-        let shown: Vec<_> = changes.iter().map(ToString::to_string).collect();
-        if mode == Mode::Check || changes.is_empty() {
-            return Ok(shown);
-        }
-        for change in changes {
-            self.apply(system, change)?;
-        }
-        // A step that claims success and left a difference is the worst kind of failure.
-        if M::KIND == Kind::State {
-            let left = self.check(system)?;
-            if !left.is_empty() {
-                let left: Vec<_> = left.iter().map(ToString::to_string).collect();
-                return Err(crate::wire::Failure::new(format!(
-                    "`{}` did what was asked, and the host still differs: {}",
-                    M::NAME,
-                    left.join(", ")
-                ))
-                .help("something on the host puts the old state back; look for another tool that manages it"));
-            }
-        }
-        Ok(shown)
+        Ok(Found {
+            changes: changes.iter().map(ToString::to_string).collect(),
+            correct: Box::new(move |system| correct(self, system, changes)),
+        })
     }
+}
+
+fn correct<M: Module>(module: &M, system: &System, changes: Vec<M::Change>) -> Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    for change in changes {
+        module.apply(system, change)?;
+    }
+    match M::KIND {
+        Kind::State => nothing_left(module, system),
+        Kind::Action | Kind::Probe | Kind::Look => Ok(()),
+    }
+}
+
+/// A step that claims success and left a difference is the worst kind of failure.
+fn nothing_left<M: Module>(module: &M, system: &System) -> Result<()> {
+    let left: Vec<_> = module
+        .check(system)?
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "`{}` did what was asked, and the host still differs: {}",
+        M::NAME,
+        left.join(", ")
+    ))
+    .help("something on the host puts the old state back; look for another tool that manages it"))
 }
 
 /// The module of this name; `ansible.builtin.copy` is `copy`.
@@ -144,18 +186,34 @@ mod fields;
 mod shared;
 
 modules! {
+    apt::Apt,
     assert::Assert,
     blockinfile::Blockinfile,
+    certificate::Certificate,
     command::Command,
     copy::Copy,
+    database::Database,
+    database_schema::DatabaseSchema,
+    database_user::DatabaseUser,
     debug::Debug,
+    dnf::Dnf,
     fail::Fail,
     file::File,
+    gate::Gate,
+    get_url::GetUrl,
     group::Group,
+    instance::Instance,
     lineinfile::Lineinfile,
+    package::Package,
+    self_signed::SelfSigned,
+    service::Service,
     shell::Shell,
     stat::Stat,
+    systemd::Systemd,
     template::Template,
+    toml::Toml,
     unarchive::Unarchive,
+    uri::Uri,
     user::User,
+    wait_for::WaitFor,
 }

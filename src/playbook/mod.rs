@@ -3,8 +3,13 @@
 //! Ansible's keywords. The subset is strict: whatever is not supported is a problem with a position
 //! and the nearest supported name; nothing is accepted and then ignored.
 
+mod folder;
+mod keyword;
 mod load;
+mod notify;
+mod params;
 mod pattern;
+mod read;
 mod role;
 mod task;
 
@@ -41,6 +46,8 @@ pub struct Play {
     pub max_fail_percentage: Option<Node>,
     pub any_errors_fatal: bool,
     pub settings: Settings,
+    /// Each role that the play uses, dependencies first: also those that only bring variables.
+    pub roles: Vec<Arc<Role>>,
     /// `pre_tasks`, then those of the roles (dependencies first), then `tasks`, then `post_tasks`, with
     /// the handlers flushed in between as Ansible does.
     pub sections: Vec<Section>,
@@ -69,7 +76,7 @@ pub struct Settings {
     pub run_once: Option<Node>,
 }
 
-/// A task, a block, an include or a handler.
+/// A task, a block, an include or a handler. What a block says of its tasks has been handed down to them.
 #[derive(Debug, Clone)]
 pub struct Task {
     /// As written; may hold templates. Without one, the module's name.
@@ -98,7 +105,11 @@ pub struct Task {
 pub enum Action {
     /// `module` is known to exist; `params` is a mapping as written, templates unrendered.
     Call { module: String, params: Node },
-    Block { block: Vec<Task>, rescue: Vec<Task>, always: Vec<Task> },
+    Block {
+        block: Vec<Task>,
+        rescue: Vec<Task>,
+        always: Vec<Task>,
+    },
     /// `include_tasks`; the file name may hold templates. Its `when` and loop belong to the include itself.
     Include { file: Node },
     /// `meta: flush_handlers`.
@@ -106,7 +117,11 @@ pub enum Action {
     /// `set_fact`: decided by the controller, no host needed.
     SetFact { facts: Node },
     /// `assert`: conditions are evaluated by the controller.
-    Assert { that: Vec<Node>, fail_msg: Option<Node>, success_msg: Option<Node> },
+    Assert {
+        that: Vec<Node>,
+        fail_msg: Option<Node>,
+        success_msg: Option<Node>,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -136,7 +151,7 @@ pub struct Role {
     pub vars: Arc<Layer>,
     /// By name below `templates/`.
     pub templates: BTreeMap<String, Arc<File>>,
-    /// Every file of `tasks/`, for includes: parsed, by name (`main.yaml`).
+    /// Every file of `tasks/`, for includes: parsed, by name (`main.yaml`). See `Task::included_by`.
     pub task_files: BTreeMap<String, Vec<Task>>,
 }
 
@@ -146,6 +161,20 @@ impl Playbook {
     pub fn load(library: &Library, name: &str) -> Result<Self> {
         load::playbook(library, name)
     }
+}
+
+impl Task {
+    /// This task of a role's file, as an `include_tasks` of that role brings it in. The include's `when`
+    /// and tags decide about the include; its vars and settings go on to what it brings.
+    #[must_use]
+    pub fn included_by(&self, include: &Task) -> Task {
+        task::included(self, include)
+    }
+}
+
+/// The value of an `-e` option: `name=value` pairs, a YAML or JSON mapping, or `@file`.
+pub fn extra_vars(text: &str) -> Result<Layer> {
+    load::extra_vars(text)
 }
 
 /// A file of variables for `vars_files` and `-e @file`.

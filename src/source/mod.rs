@@ -4,13 +4,17 @@
 //! out together, each with file, line, column, the text, a reason and a fix.
 
 mod library;
+mod loader;
 mod nearest;
 mod problem;
+mod scalar;
+mod syntax;
 mod yaml;
 
 pub use library::{Bytes, Library, read};
 pub use nearest::nearest;
 pub use problem::{Problem, Problems, Result};
+pub use syntax::forbidden;
 pub use yaml::{Entry, Mapping, Node, Yaml, parse, parse_documents};
 
 use std::ops::Range;

@@ -1,9 +1,14 @@
-//! YAML with a position on every node. Written by the loader's author; see `parse`.
+//! YAML with a position on every node.
 
-use super::{File, Result, Span};
+use super::loader::Loader;
+use super::problem::start_of;
+use super::{File, Problem, Result, Span, syntax};
 use std::sync::Arc;
 
-/// A YAML node as written.
+const MAX_BYTES: usize = 16 << 20;
+
+/// A YAML node as written. The span of a quoted text holds its quotes; that of a block text
+/// (`|`, `>`) starts at its first line, behind the indentation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     pub value: Yaml,
@@ -102,20 +107,41 @@ impl Node {
 
 /// Reads a file that holds one document. An empty file is `Null`.
 pub fn parse(file: &Arc<File>) -> Result<Node> {
-    let mut documents = parse_documents(file)?;
-    let _ = &mut documents;
-    unimplemented_loader(file)
+    let mut documents = parse_documents(file)?.into_iter();
+    let first = documents.next().unwrap_or_else(|| nothing(file));
+    match documents.next() {
+        None => Ok(first),
+        Some(second) => Err(
+            Problem::new("one document is expected, a second one starts")
+                .at(&second.span)
+                .help("delete the `---` above it, or move it to a file of its own")
+                .into(),
+        ),
+    }
 }
 
 /// Reads a file of several documents.
 pub fn parse_documents(file: &Arc<File>) -> Result<Vec<Node>> {
-    unimplemented_loader(file).map(|n| vec![n])
+    if file.text.len() > MAX_BYTES {
+        let limit = format!("{} is larger than {} MiB", file.name, MAX_BYTES >> 20);
+        return Err(Problem::new(limit).into());
+    }
+    if let Some(problem) = syntax::forbidden(file) {
+        return Err(problem.into());
+    }
+    let mut loader = Loader::new(file);
+    let documents = loader.documents().unwrap_or_default();
+    loader.problems.or(documents)
 }
 
-fn unimplemented_loader(file: &Arc<File>) -> Result<Node> {
-    Ok(Node {
+fn nothing(file: &Arc<File>) -> Node {
+    Node {
         value: Yaml::Null,
-        span: Span::new(file, 0..0),
+        span: start_of(file),
         tag: None,
-    })
+    }
 }
+
+#[cfg(test)]
+#[path = "yaml_tests.rs"]
+mod tests;

@@ -6,10 +6,17 @@ mod bootstrap;
 mod connect;
 mod known_hosts;
 mod local;
+mod pipe;
+mod resolve;
 mod session;
+mod socket;
+mod sudo;
+mod trust;
+mod worker;
 
 pub use connect::connect;
-pub use session::Session;
+pub use session::{Receiver, Sender, Session};
+pub use worker::Worker;
 
 use crate::wire::Failure;
 use std::path::PathBuf;
@@ -35,7 +42,7 @@ pub struct Target {
     /// `root` unless said.
     pub become_user: String,
     pub become_password: Option<Secret>,
-    /// Where the worker is kept on the host; tried in this order.
+    /// Where the worker is kept on the host; tried in this order. Empty: the usual places.
     pub remote_dirs: Vec<String>,
     pub connect_timeout: Duration,
     /// Without any sign of life for this long the connection counts as lost.
@@ -69,7 +76,35 @@ pub enum Lost {
     Unreachable(Failure),
     /// The host is there and said no, or must not be trusted: host key, login, sudo, noexec.
     Refused(Failure),
+    /// Another run's worker holds the host.
+    Busy(Failure),
 }
 
-/// The worker's binary: this very program, as bytes and by digest. Read once per run.
-pub use bootstrap::Worker;
+impl Lost {
+    pub fn failure(&self) -> &Failure {
+        match self {
+            Self::Unreachable(failure) | Self::Refused(failure) | Self::Busy(failure) => failure,
+        }
+    }
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.failure().fmt(f)
+    }
+}
+
+impl std::error::Error for Lost {}
+
+impl Target {
+    /// The host as messages name it: `gw-1 (10.0.0.5:22)`.
+    fn shown(&self) -> String {
+        if self.local {
+            return format!("{} (this machine)", self.name);
+        }
+        match self.address.contains(':') {
+            true => format!("{} ([{}]:{})", self.name, self.address, self.port),
+            false => format!("{} ({}:{})", self.name, self.address, self.port),
+        }
+    }
+}

@@ -4,9 +4,15 @@
 //! host's scope, so a broken variable that nobody uses breaks nothing. What a host said (facts,
 //! registered results) is data: it is never read as a template, whatever it contains.
 
+mod check;
+mod dialect;
 mod engine;
+mod fault;
+mod missing;
+mod place;
 mod scope;
 
+pub use check::{check_condition, check_template, check_texts};
 pub use scope::Scope;
 
 use crate::source::{Node, Problem};

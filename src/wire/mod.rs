@@ -18,3 +18,10 @@ pub use step::{Action, Block, Content, Digest, Item, Mode, Step};
 /// Printed by the worker on a line of its own before the first frame. Login banners and chatty
 /// shell start-up files speak first, so nothing counts until this line.
 pub const MARKER: &str = "APIM-DEPLOY-WORKER-READY";
+
+/// Begins the line on stderr, in place of the marker, by which a worker says that another one
+/// holds the host. A `Failure` follows, as JSON.
+pub const BUSY: &str = "APIM-DEPLOY-BUSY";
+
+/// Begins the line on stderr by which a worker says why else it cannot begin. A `Failure` follows, as JSON.
+pub const SORRY: &str = "APIM-DEPLOY-SORRY";

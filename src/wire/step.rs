@@ -75,6 +75,8 @@ pub struct Step {
     pub environment: Vec<(String, String)>,
     /// `check_mode` of the task, when it differs from the run's.
     pub mode: Option<Mode>,
+    /// `diff` of the task, when it differs from the run's.
+    pub diff: Option<bool>,
 }
 
 /// What a host's list is made of.

@@ -34,6 +34,16 @@ impl<'de> Visitor<'de> for Written {
     }
 }
 
+/// All of it in memory; for what is small.
+pub fn bytes(source: &Source, system: &System) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source
+        .open(system)?
+        .read_to_end(&mut bytes)
+        .map_err(|e| crate::wire::Failure::new(format!("the content cannot be read: {e}")))?;
+    Ok(bytes)
+}
+
 /// Where bytes come from.
 #[derive(Debug, Clone, Copy)]
 pub enum Source<'a> {

@@ -1,12 +1,18 @@
-//! What several modules have in common. No module itself, so not in the list.
+//! What several modules need and no module is. Not in the list.
 
 pub mod attributes;
 pub mod content;
-
+pub mod delivered;
 pub mod lines;
+pub mod log;
+pub mod packages;
+pub mod patience;
 pub mod permissions;
 pub mod placed;
 pub mod program;
+pub mod sql;
+pub mod unit;
+pub mod words;
 
 /// For parameters that are true unless someone says otherwise.
 pub fn yes() -> bool {

@@ -1,0 +1,437 @@
+//! The commands and their flags; one short function per command.
+
+use crate::event::{Ended, Event, Listener, Recap};
+use crate::exit::Exit;
+use crate::inventory::Inventory;
+use crate::modules;
+use crate::plan::{Line, Tags};
+use crate::report::{self, Board, Json, Lines, Report};
+use crate::run::{self, Options, Prepared, Teller};
+use crate::source::Problems;
+use crate::ssh::Worker;
+use crate::worker;
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Deploys and operates WSO2 API Manager clusters on virtual machines, over SSH, without an agent.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+A first deployment:
+  apim-deploy lint standard-ha -i prod.yaml          what is missing or wrong; contacts nothing
+  apim-deploy run  standard-ha -i prod.yaml --check  what would change; changes nothing
+  apim-deploy run  standard-ha -i prod.yaml          make it so
+
+Exit codes: 0 done, 2 wrong input (nothing contacted), 3 preflight failed (nothing changed), 4 stopped
+half-way, 5 unreachable, 6 another run is at work, 10 there are changes, 70 a bug, 130 interrupted.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make everything that a playbook says true, on every host that it concerns
+    #[command(after_help = "\
+Examples:
+  apim-deploy run standard-ha -i prod.yaml
+  apim-deploy run standard-ha -i prod.yaml --check --diff      only look, and show differences
+  apim-deploy run standard-ha -i prod.yaml -l mi -e mi_heap=2g one group, one variable changed")]
+    Run(RunArgs),
+    /// Show what a run would change, with differences; changes nothing
+    Plan(PlanArgs),
+    /// Find mistakes in playbook, inventory, variables and packs; contacts nothing
+    Lint(InputArgs),
+    /// Look into an inventory
+    #[command(subcommand)]
+    Inventory(InventoryCommand),
+    /// List the kinds of task, or show the manual of one
+    Modules {
+        /// The module to explain
+        name: Option<String>,
+    },
+    /// Print a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+    /// The far end of a connection; started by apim-deploy itself
+    #[command(hide = true)]
+    Worker {
+        /// Become this user first
+        #[arg(long = "as")]
+        user: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum InventoryCommand {
+    /// Print all hosts and groups as JSON, as `ansible-inventory --list` does
+    List(InventoryArgs),
+    /// Print the tree of groups, as `ansible-inventory --graph` does
+    Graph(InventoryArgs),
+    /// Print one host's variables as JSON
+    Host {
+        name: String,
+        #[command(flatten)]
+        inventory: InventoryArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+struct InventoryArgs {
+    /// Inventory file or folder; may be given several times
+    #[arg(short, long, required = true)]
+    inventory: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct InputArgs {
+    /// A playbook: a name (of ./playbooks or built in, such as standard-ha) or a path
+    playbook: String,
+    #[command(flatten)]
+    inventory: InventoryArgs,
+    /// Only these hosts: a pattern such as `mi:!mi-2`, or @FILE
+    #[arg(short, long, value_name = "PATTERN")]
+    limit: Option<String>,
+    /// Only tasks with one of these tags
+    #[arg(short, long, value_delimiter = ',')]
+    tags: Vec<String>,
+    /// No task with one of these tags
+    #[arg(long, value_delimiter = ',', value_name = "TAGS")]
+    skip_tags: Vec<String>,
+    /// Variables that win over all others: KEY=VALUE, a JSON or YAML mapping, or @FILE
+    #[arg(short, long, value_name = "VARS")]
+    extra_vars: Vec<String>,
+    /// The folder whose playbooks/, roles/, files/ and templates/ come before the built-in ones
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    project: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct OutputArgs {
+    /// How to tell what happens
+    #[arg(long, value_enum, default_value_t = Output::Human)]
+    output: Output,
+    /// Also show steps that changed nothing
+    #[arg(short, long)]
+    verbose: bool,
+    /// Connections opened at the same time
+    #[arg(short, long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    forks: u16,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    input: InputArgs,
+    /// Only look: say what would change, change nothing
+    #[arg(long)]
+    check: bool,
+    /// Show the differences of files
+    #[arg(long)]
+    diff: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+struct PlanArgs {
+    #[command(flatten)]
+    input: InputArgs,
+    /// Exit with 10 when there is something to change
+    #[arg(long)]
+    detailed_exitcode: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// A live board on a terminal, plain lines elsewhere
+    Human,
+    /// One line an event
+    Plain,
+    /// One JSON object a line
+    Json,
+}
+
+/// Parses the command line and carries it out.
+pub fn main() -> ExitCode {
+    // clap itself ends with 2 for a wrong command line, and 0 for --help.
+    match Cli::parse().command {
+        Command::Run(args) => run(&args).into(),
+        Command::Plan(args) => plan(args).into(),
+        Command::Lint(args) => lint(&args).into(),
+        Command::Inventory(command) => inventory(&command).into(),
+        Command::Modules { name } => list_modules(name.as_deref()).into(),
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "apim-deploy",
+                &mut std::io::stdout(),
+            );
+            Exit::Done.into()
+        }
+        Command::Worker { user } => worker::main(&worker::Options { user }),
+    }
+}
+
+fn run(args: &RunArgs) -> Exit {
+    let mut options = options(&args.input, &args.output);
+    options.check = args.check;
+    options.diff = args.diff;
+    match carry_out(options, &args.output) {
+        Ok((ended, _)) => Exit::from(&ended),
+        Err(exit) => exit,
+    }
+}
+
+fn plan(args: PlanArgs) -> Exit {
+    let mut options = options(&args.input, &args.output);
+    options.check = true;
+    options.diff = true;
+    match carry_out(options, &args.output) {
+        Ok((Ended::Done, recap)) if args.detailed_exitcode => {
+            if recap.hosts.iter().any(|h| h.changed > 0) {
+                Exit::Changes
+            } else {
+                Exit::Done
+            }
+        }
+        Ok((ended, _)) => Exit::from(&ended),
+        Err(exit) => exit,
+    }
+}
+
+fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Exit> {
+    let check = options.check;
+    let prepared = Prepared::new(options).map_err(|p| refuse(&p))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| bug(&format!("the runtime cannot start: {e}")))?;
+    let (ended, recap) = runtime.block_on(async {
+        let worker = Worker::this_program()
+            .map_err(|e| bug(&format!("this program cannot read itself: {e}")))?;
+        let (teller, told) = Teller::start(Remember::new(reporter(output)));
+        let stop = stop_on_signals(teller.clone());
+        let ended = run::execute(&prepared, Arc::new(worker), &teller, stop).await;
+        drop(teller);
+        // The signal task holds a teller too; the listener has heard the recap when it says so.
+        let recap = told.await.map_err(|e| bug(&e.to_string()))?.recap;
+        Ok::<_, Exit>((ended.map_err(|p| refuse(&p))?, recap))
+    })?;
+    runtime.shutdown_background();
+    if output.output != Output::Json {
+        let command = std::env::args().collect::<Vec<_>>().join(" ");
+        for line in report::closing(&ended, &recap, check, &command) {
+            report::line(&line);
+        }
+    }
+    Ok((ended, recap))
+}
+
+/// The first Ctrl-C lets the current steps finish; the second leaves at once.
+fn stop_on_signals(teller: Teller) -> watch::Receiver<bool> {
+    let (stop, stopped) = watch::channel(false);
+    let teller = teller.downgrade();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            teller.note("stopping: current steps finish first; Ctrl-C again leaves at once");
+            let _ = stop.send(true);
+        }
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(i32::from(Exit::Interrupted.code()));
+        }
+    });
+    stopped
+}
+
+fn lint(args: &InputArgs) -> Exit {
+    let options = Options {
+        forks: 1,
+        ..options_of(args)
+    };
+    match Prepared::new(options) {
+        Err(problems) => refuse(&problems),
+        Ok(prepared) => {
+            let lines: usize = prepared
+                .plan
+                .plays
+                .iter()
+                .flat_map(|p| &p.batches)
+                .flat_map(|b| b.hosts.values())
+                .flatten()
+                .map(|line| match line {
+                    Line::Carry { items, .. } => items.len(),
+                    Line::Deferred { .. } => 1,
+                })
+                .sum();
+            report::line(&format!(
+                "{}: nothing wrong; {} plays, {} hosts, {lines} steps; nothing was contacted",
+                prepared.playbook.name,
+                prepared.plan.plays.len(),
+                prepared.all_hosts().len(),
+            ));
+            Exit::Done
+        }
+    }
+}
+
+fn inventory(command: &InventoryCommand) -> Exit {
+    let (InventoryCommand::List(args)
+    | InventoryCommand::Graph(args)
+    | InventoryCommand::Host {
+        inventory: args, ..
+    }) = command;
+    let inventory = match Inventory::load(&args.inventory) {
+        Ok(inventory) => inventory,
+        Err(problems) => return refuse(&problems),
+    };
+    match command {
+        InventoryCommand::List(_) => report::line(&pretty(&inventory.list())),
+        InventoryCommand::Graph(_) => report::line(inventory.graph().trim_end()),
+        InventoryCommand::Host { name, .. } => {
+            let list = inventory.list();
+            if !inventory.hosts.contains_key(name) {
+                let known = inventory.hosts.keys().map(String::as_str);
+                let mut problem =
+                    crate::source::Problem::new(format!("the inventory has no host `{name}`"));
+                if let Some(near) = crate::source::nearest(name, known) {
+                    problem = problem.help(format!("did you mean `{near}`?"));
+                }
+                return refuse(&problem.into());
+            }
+            report::line(&pretty(&list["_meta"]["hostvars"][name]));
+        }
+    }
+    Exit::Done
+}
+
+fn list_modules(name: Option<&str>) -> Exit {
+    let Some(name) = name else {
+        for module in modules::all() {
+            report::line(&format!("{:<18} {}", module.name, module.about));
+        }
+        return Exit::Done;
+    };
+    let Some(module) = modules::find(name) else {
+        let known = modules::all().iter().map(|m| m.name);
+        let mut problem = crate::source::Problem::new(format!("there is no module `{name}`"));
+        if let Some(near) = crate::source::nearest(name, known) {
+            problem = problem.help(format!("did you mean `{near}`?"));
+        }
+        return refuse(&problem.into());
+    };
+    report::line(&format!(
+        "{}: {}\n\nParameters: {}\n\nExample:\n{}",
+        module.name,
+        module.about,
+        (module.parameters)().join(", "),
+        indent(module.example)
+    ));
+    Exit::Done
+}
+
+fn options(input: &InputArgs, output: &OutputArgs) -> Options {
+    Options {
+        forks: usize::from(output.forks),
+        ..options_of(input)
+    }
+}
+
+fn options_of(input: &InputArgs) -> Options {
+    Options {
+        playbook: input.playbook.clone(),
+        inventory: input.inventory.inventory.clone(),
+        limit: input.limit.clone(),
+        tags: Tags {
+            only: input.tags.clone(),
+            skip: input.skip_tags.clone(),
+        },
+        extra_vars: input.extra_vars.clone(),
+        project: input.project.clone(),
+        ..Options::default()
+    }
+}
+
+fn reporter(output: &OutputArgs) -> Report {
+    match output.output {
+        Output::Json => Report::Json(Json),
+        Output::Human if is_live() => Report::Board(Board::new(output.verbose)),
+        Output::Human | Output::Plain => Report::Lines(Lines::new(output.verbose)),
+    }
+}
+
+/// A person is watching: a terminal that can move its cursor.
+fn is_live() -> bool {
+    std::io::stdout().is_terminal()
+        && std::io::stderr().is_terminal()
+        && std::env::var("TERM").is_ok_and(|t| t != "dumb")
+}
+
+/// Keeps the recap for the closing lines and the exit code.
+struct Remember {
+    inner: Report,
+    recap: Recap,
+}
+
+impl Remember {
+    fn new(inner: Report) -> Self {
+        Self {
+            inner,
+            recap: Recap::default(),
+        }
+    }
+}
+
+impl Listener for Remember {
+    fn hear(&mut self, event: &Event) {
+        if let Event::RunEnded { recap } = event {
+            self.recap = recap.clone();
+        }
+        self.inner.hear(event);
+    }
+}
+
+fn refuse(problems: &Problems) -> Exit {
+    let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let count = problems.len();
+    let noun = if count == 1 { "mistake" } else { "mistakes" };
+    error_text(&format!(
+        "{}\n{count} {noun}; nothing was contacted",
+        problems.render(coloured)
+    ));
+    Exit::Input
+}
+
+fn bug(text: &str) -> Exit {
+    error_text(&format!("error: {text}\nthis is a bug in apim-deploy"));
+    Exit::Bug
+}
+
+fn error_text(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+fn pretty(value: &serde_json::Value) -> String {
+    let mut text = Vec::new();
+    let four = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, four);
+    match serde::Serialize::serialize(value, &mut serializer) {
+        Ok(()) => String::from_utf8_lossy(&text).into_owned(),
+        Err(_) => value.to_string(),
+    }
+}
+
+fn indent(text: &str) -> String {
+    text.lines()
+        .map(|l| format!("  {l}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}

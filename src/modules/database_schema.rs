@@ -1,0 +1,178 @@
+//! `database_schema`: the tables of a product, made once and never touched again.
+//!
+//! The products' scripts must not run twice: some begin with DROP TABLE, others fail half-way. So one
+//! only runs on an empty database, and a record of ours says whether it came to its end.
+
+use super::shared::content::{self, Source};
+use super::shared::sql::Engine;
+use super::{Brings, Kind, Module};
+use crate::system::{Result, System};
+use crate::wire::{Content, Failure};
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseSchema {
+    engine: Engine,
+    database: String,
+    /// The script.
+    content: Content,
+    /// Tables that prove the schema is there: the first and the last that the script makes, and a few between.
+    markers: Vec<String>,
+    /// Other tables may be there: the script makes its own beside them.
+    #[serde(default)]
+    beside: bool,
+}
+
+/// Our record, in the database itself: it is backed up and restored with the tables it speaks of.
+const RECORD: &str = "apim_deploy_schema";
+
+#[derive(Debug)]
+pub struct Install;
+
+impl std::fmt::Display for Install {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("create the tables")
+    }
+}
+
+impl Module for DatabaseSchema {
+    const NAME: &'static str = "database_schema";
+    const KIND: Kind = Kind::State;
+    const ABOUT: &'static str = "creates the tables of a product in an empty database, once";
+    const EXAMPLE: &'static str = "\
+database_schema:
+  engine: mariadb
+  database: apim_db
+  pack: wso2am-4.5.0.zip
+  member: dbscripts/apimgt/mysql.sql
+  markers: [IDN_BASE_TABLE, AM_API, AM_SYSTEM_APPS, AM_GW_PUBLISHED_API_DETAILS]
+";
+    const BRINGS: Brings = Brings::Member;
+    type Change = Install;
+
+    fn check(&self, system: &System) -> Result<Vec<Install>> {
+        if self.markers.is_empty() {
+            return Err(Failure::new("`markers` is empty, so nothing could prove that the schema is there"));
+        }
+        // Without the database an earlier task has yet to make it.
+        if !self.engine.has_database(system, &self.database)? {
+            return Ok(vec![Install]);
+        }
+        let tables = self.engine.tables(system, &self.database)?;
+        let begun = self.is_begun(system, &tables)?;
+        self.judge(&tables, begun).map(|due| Vec::from_iter(due.then_some(Install)))
+    }
+
+    fn apply(&self, system: &System, _: Install) -> Result<()> {
+        let source = Source::Sent(&self.content);
+        let script = content::bytes(&source, system)?;
+        let digest = source.digest(system)?.unwrap_or_default();
+        self.record(system, &digest, "started")?;
+        system.progress(&format!("running the script in `{}`", self.database));
+        if let Err(failure) = self.engine.run_script(system, &self.database, script) {
+            return Err(self.broken_off(system, &digest, failure));
+        }
+        self.record(system, &digest, "done")
+    }
+}
+
+impl DatabaseSchema {
+    /// Whether the script has to run; an error when a person has to decide.
+    fn judge(&self, tables: &[String], begun: bool) -> Result<bool> {
+        let others: Vec<_> = tables.iter().filter(|t| !t.eq_ignore_ascii_case(RECORD)).collect();
+        let is_there = |marker: &&String| others.iter().any(|t| t.eq_ignore_ascii_case(marker));
+        let (there, missing): (Vec<_>, Vec<_>) = self.markers.iter().partition(is_there);
+        if begun && !others.is_empty() {
+            return Err(self.unfinished(others.len()));
+        }
+        if missing.is_empty() {
+            return Ok(false);
+        }
+        if !there.is_empty() {
+            return Err(self.partly_there(&there, &missing));
+        }
+        match others.first() {
+            Some(other) if !self.beside => Err(self.not_empty(others.len(), other)),
+            _ => Ok(true),
+        }
+    }
+
+    fn is_begun(&self, system: &System, tables: &[String]) -> Result<bool> {
+        if !tables.iter().any(|t| t == RECORD) {
+            return Ok(false);
+        }
+        let sql = format!("SELECT script FROM {RECORD} WHERE state = 'started';");
+        Ok(!self.engine.ask(system, Some(&self.database), &sql)?.is_empty())
+    }
+
+    fn record(&self, system: &System, digest: &str, state: &str) -> Result<()> {
+        let sql = format!(
+            "CREATE TABLE IF NOT EXISTS {RECORD} (script VARCHAR(64) PRIMARY KEY, state VARCHAR(16) NOT NULL);\n\
+             DELETE FROM {RECORD} WHERE script = '{digest}';\n\
+             INSERT INTO {RECORD} (script, state) VALUES ('{digest}', '{state}');"
+        );
+        self.engine.ask(system, Some(&self.database), &sql).map(drop)
+    }
+
+    fn broken_off(&self, system: &System, digest: &str, failure: Failure) -> Failure {
+        let message = format!("the script for database `{}` did not run to its end: {}", self.database, failure.message);
+        let told = Failure::new(message).detail(failure.detail);
+        if self.engine != Engine::Postgresql {
+            return told.help(self.how_to_clean());
+        }
+        // PostgreSQL has undone all of it, so the record must not say that it was begun. If this
+        // fails too, the next look still finds an empty database.
+        let sql = format!("DELETE FROM {RECORD} WHERE script = '{digest}';");
+        let _ = self.engine.ask(system, Some(&self.database), &sql);
+        told.help("PostgreSQL has undone it, so nothing is left over: mend the cause and run again")
+    }
+
+    fn unfinished(&self, tables: usize) -> Failure {
+        Failure::new(format!(
+            "a script was begun in database `{}` and never came to its end; {tables} tables are there",
+            self.database
+        ))
+        .help(self.how_to_clean())
+    }
+
+    fn how_to_clean(&self) -> String {
+        let name = self.engine.name(&self.database);
+        match self.beside {
+            false => format!(
+                "{} does not undo such scripts. The database was empty before: if nobody has used it since, DROP DATABASE {name}, and run again",
+                self.engine
+            ),
+            true => format!(
+                "{} does not undo such scripts. Drop the tables that the script made ({} and so on), then DELETE FROM {RECORD} WHERE state = 'started', and run again",
+                self.engine,
+                self.markers.join(", ")
+            ),
+        }
+    }
+
+    fn partly_there(&self, there: &[&String], missing: &[&String]) -> Failure {
+        let list = |names: &[&String]| names.iter().map(|n| n.as_str()).collect::<Vec<_>>().join(", ");
+        Failure::new(format!(
+            "database `{}` has only a part of the schema: {} {} there, {} {} not",
+            self.database,
+            list(there),
+            is_or_are(there),
+            list(missing),
+            is_or_are(missing)
+        ))
+        .help("it may be broken or of another version; nothing was touched. A person has to decide: restore it, migrate it, or empty it")
+    }
+
+    fn not_empty(&self, tables: usize, one: &str) -> Failure {
+        Failure::new(format!(
+            "database `{}` has {tables} tables (`{one}`, for one), but none of this schema",
+            self.database
+        ))
+        .help("use an empty database; if the two are meant to share this one, say `beside: true`")
+    }
+}
+
+fn is_or_are(names: &[&String]) -> &'static str {
+    if names.len() == 1 { "is" } else { "are" }
+}

@@ -1,0 +1,261 @@
+//! `instance`: a node as one thing, its files, its release link and its service.
+//!
+//! A server reads its files when it likes, so those of a running one are never changed under it:
+//! whatever differs, it is stopped first, changed, and started again. The order of the changes is
+//! the order of `check`'s answer. A run that is killed anywhere in between converges the next time:
+//! what was not written still differs, and what was written is newer than the process.
+
+use super::shared::patience::{Patience, spoken};
+use super::shared::delivered::{Delivered, short};
+use super::shared::unit::{self, Stamp, Unit};
+use super::shared::words::seconds;
+use super::{Brings, Kind, Module};
+use crate::system::{Result, System};
+use serde::Deserialize;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// Keeps a node's service running with exactly these files and this release.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Instance {
+    /// The systemd unit.
+    service: String,
+    #[serde(default)]
+    link: Option<Link>,
+    #[serde(default)]
+    files: Vec<Delivered>,
+    /// In seconds: until all of its processes must be gone.
+    #[serde(default = "default_stop_timeout", deserialize_with = "seconds")]
+    stop_timeout: Duration,
+    /// In seconds: between the end of the last process and the start of the next. A cluster that
+    /// still remembers the old one may refuse the new one, or wait for it forever.
+    #[serde(default, deserialize_with = "seconds")]
+    settle: Duration,
+    #[serde(default)]
+    enabled: Option<bool>,
+    #[serde(default)]
+    state: State,
+    /// The server's own log, whose end is shown when it does not start.
+    #[serde(default)]
+    log: Option<PathBuf>,
+}
+
+/// The link that says which release runs.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Link {
+    path: PathBuf,
+    target: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    #[default]
+    Started,
+    Stopped,
+}
+
+fn default_stop_timeout() -> Duration {
+    Duration::from_secs(300)
+}
+
+#[derive(Debug)]
+pub enum Change {
+    Stop { why: Option<String> },
+    /// The number of the file, and its name for people.
+    Swap { file: usize, name: String },
+    Switch { link: String, target: String },
+    DaemonReload,
+    Enable,
+    Disable,
+    Start,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stop { why: None } => f.write_str("stop"),
+            Self::Stop { why: Some(why) } => write!(f, "stop: {why}"),
+            Self::Swap { name, .. } => write!(f, "swap {name}"),
+            Self::Switch { link, target } => write!(f, "switch {link} to {target}"),
+            Self::DaemonReload => f.write_str("reload systemd's unit files"),
+            Self::Enable => f.write_str("enable"),
+            Self::Disable => f.write_str("disable"),
+            Self::Start => f.write_str("start"),
+        }
+    }
+}
+
+impl Module for Instance {
+    const NAME: &'static str = "instance";
+    const KIND: Kind = Kind::State;
+    const ABOUT: &'static str = "keeps a node's service running with exactly these files and this release";
+    const EXAMPLE: &'static str = "\
+instance:
+  service: wso2-apim
+  link: { path: /opt/wso2/apim/current, target: /opt/wso2/apim/releases/4.5.0 }
+  files:
+    - template: deployment.toml
+      dest: /opt/wso2/apim/releases/4.5.0/repository/conf/deployment.toml
+      owner: wso2
+      mode: \"0640\"
+      secret: true
+    - { template: wso2-apim.service, dest: /etc/systemd/system/wso2-apim.service }
+  stop_timeout: 300
+  settle: 15
+  enabled: true
+";
+    const BRINGS: Brings = Brings::Files;
+    type Change = Change;
+
+    fn check(&self, system: &System) -> Result<Vec<Change>> {
+        let unit = Unit::look(system, &self.service)?;
+        let swaps = self.differing_files(system)?;
+        let switch = self.differing_link(system)?;
+        let why = match (swaps.first(), &switch) {
+            (Some((_, why)), _) => Some(why.clone()),
+            (None, Some(_)) => Some("another release".to_owned()),
+            (None, None) => self.newer_than_the_process(system, &unit)?,
+        };
+        let wanted = self.state == State::Started;
+        let stop = !unit.is_down() && (!wanted || why.is_some());
+        let start = wanted && (stop || unit.is_down() || unit.is_restarting());
+        let reload = unit.needs_reload() || swaps.iter().any(|(file, _)| self.is_unit_file(*file));
+
+        let mut changes = Vec::new();
+        changes.extend(stop.then_some(Change::Stop { why }));
+        changes.extend(swaps.into_iter().map(|(file, _)| self.swap(file)));
+        changes.extend(switch);
+        changes.extend(reload.then_some(Change::DaemonReload));
+        changes.extend(self.enabling(&unit));
+        changes.extend(start.then_some(Change::Start));
+        Ok(changes)
+    }
+
+    fn apply(&self, system: &System, change: Change) -> Result<()> {
+        let name = unit::full_name(&self.service);
+        match change {
+            Change::Stop { .. } => self.stop(system),
+            Change::Swap { file, .. } => self.files.get(file).map_or(Ok(()), |f| f.put(system)),
+            Change::Switch { .. } => self
+                .link
+                .as_ref()
+                .map_or(Ok(()), |link| system.replace_link(&link.path, &link.target)),
+            Change::DaemonReload => unit::daemon_reload(system),
+            Change::Enable => unit::order(system, "enable", &name),
+            Change::Disable => unit::order(system, "disable", &name),
+            Change::Start => self.start(system),
+        }
+    }
+}
+
+impl Instance {
+    /// The number of each file that differs, and why as people read it.
+    fn differing_files(&self, system: &System) -> Result<Vec<(usize, String)>> {
+        let mut found = Vec::new();
+        for (number, file) in self.files.iter().enumerate() {
+            if let Some(difference) = file.difference(system)? {
+                found.push((number, format!("{} {difference}", file.name())));
+            }
+        }
+        Ok(found)
+    }
+
+    fn differing_link(&self, system: &System) -> Result<Option<Change>> {
+        let Some(link) = &self.link else {
+            return Ok(None);
+        };
+        let same = system.read_link(&link.path)?.as_ref() == Some(&link.target);
+        Ok((!same).then(|| Change::Switch {
+            link: short(&link.path),
+            target: short(&link.target),
+        }))
+    }
+
+    /// What was written after the process was started, so that the process cannot have read it: an
+    /// earlier run was stopped before it could restart the service.
+    fn newer_than_the_process(&self, system: &System, unit: &Unit) -> Result<Option<String>> {
+        let Some(started) = unit.started() else {
+            return Ok(None);
+        };
+        let files = self.files.iter().map(|f| f.dest.as_path());
+        for path in files.chain(self.link.as_ref().map(|l| l.path.as_path())) {
+            if is_newer(system, path, started)? {
+                return Ok(Some(format!("{} is newer than the process", short(path))));
+            }
+        }
+        Ok(None)
+    }
+
+    fn swap(&self, file: usize) -> Change {
+        let name = self.files.get(file).map(Delivered::name).unwrap_or_default();
+        Change::Swap { file, name }
+    }
+
+    fn is_unit_file(&self, file: usize) -> bool {
+        self.files
+            .get(file)
+            .is_some_and(|f| f.dest.starts_with("/etc/systemd/system"))
+    }
+
+    fn enabling(&self, unit: &Unit) -> Option<Change> {
+        match self.enabled? {
+            true if !unit.is_enabled() => Some(Change::Enable),
+            false if unit.can_be_disabled() => Some(Change::Disable),
+            _ => None,
+        }
+    }
+
+    /// What the stopped time will need is brought first: a node must not be down while a file is on
+    /// its way or turns out to have no owner.
+    fn stop(&self, system: &System) -> Result<()> {
+        for file in &self.files {
+            file.stage(system)?;
+        }
+        unit::stop(system, &self.service, self.stop_timeout)
+    }
+
+    fn start(&self, system: &System) -> Result<()> {
+        self.let_it_settle(system)?;
+        unit::start(system, &self.service).map_err(|failure| match &self.log {
+            Some(log) => failure.detail(super::shared::log::tail(system, log, 15)),
+            None => failure,
+        })
+    }
+
+    /// systemd remembers when the unit went down, so the pause is kept even across runs.
+    fn let_it_settle(&self, system: &System) -> Result<()> {
+        let Some((ended, _)) = Unit::look(system, &self.service)?.ended() else {
+            return Ok(());
+        };
+        let ended = Duration::from_secs(u64::try_from(ended).unwrap_or(0)) + Duration::from_secs(1);
+        let left = (ended + self.settle).saturating_sub(now()).min(self.settle);
+        let patience = Patience::new(system, left);
+        while !patience.is_over() {
+            system.progress(&format!(
+                "letting the cluster forget the old process: {} more",
+                spoken(left.saturating_sub(patience.waited()) + Duration::from_millis(999))
+            ));
+            patience.rest(Duration::from_secs(1));
+        }
+        Ok(())
+    }
+}
+
+/// Times in the future say nothing: the clock was set back since.
+fn is_newer(system: &System, path: &Path, started: Stamp) -> Result<bool> {
+    let now = now();
+    let now = (i64::try_from(now.as_secs()).unwrap_or(i64::MAX), i64::from(now.subsec_nanos()));
+    Ok(system
+        .meta(path)?
+        .is_some_and(|m| m.modified > started && m.modified <= now))
+}
+
+fn now() -> Duration {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+}

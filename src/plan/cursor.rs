@@ -1,0 +1,799 @@
+//! Walks one host through a play: hands out all that can be decided now, goes on when results are in.
+
+use super::state::HostState;
+use super::step::{Planned, Stepping, handler_key};
+use super::verdict::{self, Verdict};
+use super::world::World;
+use crate::playbook::{Action as Written, Task};
+use crate::source::Problem;
+use crate::vars::{Layer, Scope, Unresolved};
+use crate::wire::{Action, Block, Item, Outcome, Told};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// Whose worker carries a list of steps.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+pub struct Place {
+    /// The host itself, or the one the task is delegated to.
+    pub host: String,
+    /// The user to become; `None` is the one who logged in.
+    pub user: Option<String>,
+}
+
+/// What comes next for the host.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Turn {
+    /// Send these, then [`Cursor::hear`] what became of them.
+    Carry {
+        place: Place,
+        items: Vec<Item>,
+    },
+    /// Only in a preview: the task is planned when the result it reads is in.
+    Deferred {
+        title: String,
+        after: String,
+    },
+    Done,
+}
+
+/// Whether the host goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    Go,
+    Stopped,
+}
+
+/// What the story needs to know of a step beyond what travels.
+#[derive(Debug, Clone)]
+pub struct About<'a> {
+    pub title: String,
+    pub item: Option<String>,
+    pub handler: bool,
+    pub ignore_errors: bool,
+    /// The controller decides the outcome.
+    pub verdict: bool,
+    pub task: &'a Task,
+    /// Steps of one task count as one in the recap.
+    pub number: u32,
+    over: Vec<Arc<Layer>>,
+    tried: u32,
+}
+
+/// A part of a play that is walked in order.
+#[derive(Debug, Clone, Copy)]
+pub enum Leg<'a> {
+    Tasks(&'a [Task]),
+    /// Due handlers run now.
+    Flush,
+}
+
+#[derive(Debug)]
+enum Frame<'a> {
+    Tasks {
+        tasks: &'a [Task],
+        at: usize,
+        over: Vec<Arc<Layer>>,
+    },
+    Flush {
+        at: usize,
+    },
+    Block {
+        task: &'a Task,
+        stage: Stage,
+        /// `always` runs, then the failure goes on outwards.
+        failed: bool,
+        over: Vec<Arc<Layer>>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Body,
+    Rescue,
+    Always,
+}
+
+/// A `register` whose steps are on their way, or were skipped.
+#[derive(Debug)]
+struct Register {
+    name: String,
+    looped: bool,
+    steps: Vec<(u32, Option<Value>)>,
+    skipped: Vec<(u32, String)>,
+}
+
+pub struct Cursor<'a> {
+    world: &'a World<'a>,
+    frames: Vec<Frame<'a>>,
+    about: BTreeMap<u32, About<'a>>,
+    registers: Vec<Register>,
+    /// Handlers that some step of this play may make due.
+    notified: BTreeSet<String>,
+    /// Steps whose outcome the controller decides go out one by one.
+    queue: VecDeque<Turn>,
+    preview: bool,
+}
+
+/// What planning one task gave.
+enum Progress<'a> {
+    /// Items for the current list.
+    Items(Place, Vec<Item>),
+    /// The list must be sent, and its results heard, before this task can be looked at.
+    FlushFirst,
+    /// Only in a preview.
+    Deferred {
+        title: String,
+        after: String,
+    },
+    /// Nothing to send: an include, a block that is walked, a task left out by tags.
+    Moved,
+    /// Steps in the queue, to be sent one by one.
+    Queued,
+    Push(Vec<Frame<'a>>),
+}
+
+impl<'a> Cursor<'a> {
+    pub fn new(world: &'a World<'a>, legs: &[Leg<'a>], preview: bool) -> Self {
+        let frames = legs.iter().rev().map(|leg| match leg {
+            Leg::Tasks(tasks) => Frame::Tasks {
+                tasks,
+                at: 0,
+                over: vec![],
+            },
+            Leg::Flush => Frame::Flush { at: 0 },
+        });
+        Self {
+            world,
+            frames: frames.collect(),
+            about: BTreeMap::new(),
+            registers: vec![],
+            notified: BTreeSet::new(),
+            queue: VecDeque::new(),
+            preview,
+        }
+    }
+
+    pub fn about(&self, step: u32) -> Option<&About<'a>> {
+        self.about.get(&step)
+    }
+
+    /// The next list. After an error the walk may go on behind the task that caused it.
+    pub fn next(&mut self, host: &mut HostState) -> Result<Turn, Problem> {
+        if let Some(turn) = self.queue.pop_front() {
+            return Ok(turn);
+        }
+        let mut place: Option<Place> = None;
+        let mut items: Vec<Item> = vec![];
+        loop {
+            if self.frames.is_empty() {
+                return Ok(match place {
+                    Some(place) if !items.is_empty() => Turn::Carry { place, items },
+                    _ => Turn::Done,
+                });
+            }
+            let sent_before = |place: &mut Option<Place>, items: &mut Vec<Item>| {
+                place
+                    .take()
+                    .filter(|_| !items.is_empty())
+                    .map(|place| Turn::Carry {
+                        place,
+                        items: std::mem::take(items),
+                    })
+            };
+            match self.advance(host, place.as_ref(), items.is_empty())? {
+                Progress::Moved => {}
+                Progress::Push(frames) => self.frames.extend(frames),
+                Progress::Items(at, more) => {
+                    place = Some(at);
+                    items.extend(more);
+                }
+                Progress::FlushFirst => {
+                    if let Some(turn) = sent_before(&mut place, &mut items) {
+                        return Ok(turn);
+                    }
+                }
+                Progress::Queued => {
+                    if let Some(turn) = self.queue.pop_front() {
+                        return Ok(turn);
+                    }
+                }
+                Progress::Deferred { title, after } => return Ok(Turn::Deferred { title, after }),
+            }
+        }
+    }
+
+    /// One move of the walk. `clear` says that nothing waits to be sent.
+    fn advance(
+        &mut self,
+        host: &mut HostState,
+        place: Option<&Place>,
+        clear: bool,
+    ) -> Result<Progress<'a>, Problem> {
+        let world = self.world;
+        match self.frames.last_mut() {
+            None => Ok(Progress::Moved),
+            Some(Frame::Tasks { tasks, at, over }) => {
+                let Some(task) = tasks.get(*at) else {
+                    self.frames.pop();
+                    return Ok(Progress::Moved);
+                };
+                let over = over.clone();
+                let progress = self.task(host, task, &over, None, place, clear);
+                self.moved_past(&progress);
+                progress
+            }
+            Some(Frame::Flush { at }) => {
+                let Some(handler) = world.play.handlers.get(*at) else {
+                    self.frames.pop();
+                    self.notified.clear();
+                    return Ok(Progress::Moved);
+                };
+                let key = handler_key(handler);
+                if !self.notified.contains(&key) && !host.due.contains(&key) {
+                    *at += 1;
+                    return Ok(Progress::Moved);
+                }
+                let progress = self.task(host, handler, &[], Some(key), place, clear);
+                self.moved_past(&progress);
+                progress
+            }
+            Some(Frame::Block { .. }) if !clear => Ok(Progress::FlushFirst),
+            Some(Frame::Block { .. }) => self.block_stage(),
+        }
+    }
+
+    /// The task was dealt with, unless something must be sent before it.
+    fn moved_past(&mut self, progress: &Result<Progress<'a>, Problem>) {
+        if matches!(progress, Ok(Progress::FlushFirst)) {
+            return;
+        }
+        match self.frames.last_mut() {
+            Some(Frame::Tasks { at, .. } | Frame::Flush { at }) => *at += 1,
+            _ => {}
+        }
+    }
+
+    fn task(
+        &mut self,
+        host: &mut HostState,
+        task: &'a Task,
+        over: &[Arc<Layer>],
+        handler: Option<String>,
+        place: Option<&Place>,
+        clear: bool,
+    ) -> Result<Progress<'a>, Problem> {
+        if handler.is_none() && !self.world.tags.select(&task.tags) && !is_block(task) {
+            return Ok(Progress::Moved);
+        }
+        let planned = match &task.action {
+            Written::FlushHandlers => return Ok(Progress::Push(vec![Frame::Flush { at: 0 }])),
+            Written::Block { .. } => return self.block(host, task, over, place, clear),
+            Written::Include { .. } => self.include(host, task, over),
+            _ => self.steps(host, task, over, handler, place, clear),
+        };
+        match planned {
+            Ok(progress) => Ok(progress),
+            Err(Unresolved::Wrong(problem)) => Err(*problem),
+            Err(Unresolved::Pending { .. }) if !clear => Ok(Progress::FlushFirst),
+            Err(Unresolved::Pending { name, task: after }) => {
+                self.deferred(host, task, over, &name, after)
+            }
+        }
+    }
+
+    /// The task reads something that is not known although nothing is on its way.
+    fn deferred(
+        &mut self,
+        host: &mut HostState,
+        task: &'a Task,
+        over: &[Arc<Layer>],
+        name: &str,
+        after: String,
+    ) -> Result<Progress<'a>, Problem> {
+        if !self.preview {
+            return Err(Problem::new(format!(
+                "`{name}` was never registered: \"{after}\" did not run on this host"
+            ))
+            .at(&task.span)
+            .help(format!("guard the task with `when: {name} is defined`")));
+        }
+        let title = self.stepping(host, task, over, None).title(over);
+        if let Some(register) = &task.register {
+            host.expect(register, &title);
+        }
+        if let Written::SetFact { facts } = &task.action {
+            for entry in facts
+                .as_map()
+                .map(|m| m.entries.as_slice())
+                .unwrap_or_default()
+            {
+                host.expect(&entry.key, &title);
+            }
+        }
+        Ok(Progress::Deferred { title, after })
+    }
+
+    fn stepping<'s>(
+        &'s self,
+        host: &'s HostState,
+        task: &'s Task,
+        over: &'s [Arc<Layer>],
+        handler: Option<String>,
+    ) -> Stepping<'s> {
+        Stepping {
+            world: self.world,
+            host,
+            task,
+            over,
+            handler,
+            number: host.next_task,
+        }
+    }
+
+    fn steps(
+        &mut self,
+        host: &mut HostState,
+        task: &'a Task,
+        over: &[Arc<Layer>],
+        handler: Option<String>,
+        place: Option<&Place>,
+        clear: bool,
+    ) -> Result<Progress<'a>, Unresolved> {
+        let alone = verdict::needed(task);
+        let (at, planned) = {
+            let stepping = self.stepping(host, task, over, handler);
+            (stepping.place()?, stepping.steps()?)
+        };
+        if !clear && (alone || place.is_some_and(|p| *p != at)) {
+            return Ok(Progress::FlushFirst);
+        }
+        if let Written::SetFact { facts } = &task.action {
+            self.set_facts(host, task, facts, &planned)?;
+        }
+        let items = self.commit(host, task, planned);
+        if !alone {
+            return Ok(Progress::Items(at, items));
+        }
+        if self.preview {
+            return Ok(Progress::Items(at, items));
+        }
+        self.queue.extend(items.into_iter().map(|item| Turn::Carry {
+            place: at.clone(),
+            items: vec![item],
+        }));
+        Ok(Progress::Queued)
+    }
+
+    fn set_facts(
+        &self,
+        host: &mut HostState,
+        task: &Task,
+        facts: &crate::source::Node,
+        planned: &[Planned],
+    ) -> Result<(), Unresolved> {
+        for one in planned {
+            if matches!(one.step.action, Action::Skip { .. }) {
+                continue;
+            }
+            let resolved = {
+                let ladder = self.world.ladder(host, Some(task), &one.over);
+                Scope::new(&ladder).render(facts)?
+            };
+            if let Value::Object(map) = resolved {
+                for (name, value) in map {
+                    host.set(&name, value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Numbers the steps and remembers what the story and `register` need of them.
+    fn commit(&mut self, host: &mut HostState, task: &'a Task, planned: Vec<Planned>) -> Vec<Item> {
+        host.next_task += 1;
+        let mut register = task.register.as_ref().map(|name| Register {
+            name: name.clone(),
+            looped: task.r#loop.is_some(),
+            steps: vec![],
+            skipped: vec![],
+        });
+        let mut items = Vec::with_capacity(planned.len());
+        for mut one in planned {
+            one.step.id = host.next_step;
+            host.next_step += 1;
+            self.notified.extend(one.step.notify.iter().cloned());
+            if let Some(register) = &mut register {
+                register.steps.push((one.step.id, one.item));
+                if let Action::Skip { reason } = &one.step.action {
+                    register.skipped.push((one.step.id, reason.clone()));
+                }
+                host.expect(&register.name, &one.step.title);
+            }
+            self.about.insert(
+                one.step.id,
+                About {
+                    title: one.step.title.clone(),
+                    item: one.step.item.clone(),
+                    handler: one.step.handler.is_some(),
+                    ignore_errors: one.step.ignore_errors,
+                    verdict: verdict::needed(task)
+                        && matches!(one.step.action, Action::Call { .. }),
+                    task,
+                    number: one.step.task,
+                    over: one.over,
+                    tried: 0,
+                },
+            );
+            items.push(Item::Step(one.step));
+        }
+        if let Some(register) = register {
+            // A task that is skipped for certain has its result already.
+            if register.skipped.len() == register.steps.len() {
+                let value = register.value(&BTreeMap::new());
+                host.learn(&register.name, Some(value));
+            }
+            self.registers.push(register);
+        }
+        items
+    }
+
+    /// A block goes out whole when all of it can be decided now; otherwise it is walked.
+    fn block(
+        &mut self,
+        host: &mut HostState,
+        task: &'a Task,
+        over: &[Arc<Layer>],
+        place: Option<&Place>,
+        clear: bool,
+    ) -> Result<Progress<'a>, Problem> {
+        let before = (host.clone(), self.registers.len(), self.notified.clone());
+        let mut at = place.cloned();
+        match self.whole(host, task, over, &mut at) {
+            Ok(Some(block)) => {
+                let at = at.unwrap_or_else(|| Place {
+                    host: host.name.clone(),
+                    user: None,
+                });
+                return Ok(Progress::Items(at, vec![Item::Block(block)]));
+            }
+            Ok(None) | Err(Unresolved::Pending { .. }) => {}
+            Err(Unresolved::Wrong(problem)) => return Err(*problem),
+        }
+        let first = before.0.next_step;
+        *host = before.0;
+        self.registers.truncate(before.1);
+        self.notified = before.2;
+        self.about.retain(|id, _| *id < first);
+        // A failure of what waits to be sent is none of this block.
+        if !clear {
+            return Ok(Progress::FlushFirst);
+        }
+        let Written::Block { block, .. } = &task.action else {
+            return Ok(Progress::Moved);
+        };
+        Ok(Progress::Push(vec![
+            Frame::Block {
+                task,
+                stage: Stage::Body,
+                failed: false,
+                over: over.to_vec(),
+            },
+            Frame::Tasks {
+                tasks: block,
+                at: 0,
+                over: over.to_vec(),
+            },
+        ]))
+    }
+
+    fn whole(
+        &mut self,
+        host: &mut HostState,
+        task: &'a Task,
+        over: &[Arc<Layer>],
+        at: &mut Option<Place>,
+    ) -> Result<Option<Block>, Unresolved> {
+        let Written::Block {
+            block,
+            rescue,
+            always,
+        } = &task.action
+        else {
+            return Ok(None);
+        };
+        let mut parts = [vec![], vec![], vec![]];
+        for (part, tasks) in parts.iter_mut().zip([block, rescue, always]) {
+            match self.whole_list(host, tasks, over, at)? {
+                Some(items) => *part = items,
+                None => return Ok(None),
+            }
+        }
+        let [steps, rescue, always] = parts;
+        Ok(Some(Block {
+            steps,
+            rescue,
+            always,
+        }))
+    }
+
+    fn whole_list(
+        &mut self,
+        host: &mut HostState,
+        tasks: &'a [Task],
+        over: &[Arc<Layer>],
+        at: &mut Option<Place>,
+    ) -> Result<Option<Vec<Item>>, Unresolved> {
+        let mut items = Vec::new();
+        for task in tasks {
+            if is_block(task) {
+                match self.whole(host, task, over, at)? {
+                    Some(block) => items.push(Item::Block(block)),
+                    None => return Ok(None),
+                }
+                continue;
+            }
+            if !self.world.tags.select(&task.tags) {
+                continue;
+            }
+            let walked = matches!(
+                task.action,
+                Written::Include { .. } | Written::FlushHandlers
+            );
+            if walked || verdict::needed(task) {
+                return Ok(None);
+            }
+            let (place, planned) = {
+                let stepping = self.stepping(host, task, over, None);
+                (stepping.place()?, stepping.steps()?)
+            };
+            if at.get_or_insert_with(|| place.clone()) != &place {
+                return Ok(None);
+            }
+            if let Written::SetFact { facts } = &task.action {
+                self.set_facts(host, task, facts, &planned)?;
+            }
+            items.extend(self.commit(host, task, planned));
+        }
+        Ok(Some(items))
+    }
+
+    /// A walked block's current stage is through.
+    fn block_stage(&mut self) -> Result<Progress<'a>, Problem> {
+        let Some(Frame::Block {
+            task,
+            stage,
+            failed,
+            over,
+        }) = self.frames.pop()
+        else {
+            return Ok(Progress::Moved);
+        };
+        if stage == Stage::Always {
+            if failed {
+                self.unwind();
+            }
+            return Ok(Progress::Moved);
+        }
+        Ok(Progress::Push(stage_frames(
+            task,
+            Stage::Always,
+            failed,
+            over,
+        )))
+    }
+
+    /// `include_tasks`: its condition and loop belong to the include itself.
+    fn include(
+        &mut self,
+        host: &mut HostState,
+        task: &'a Task,
+        over: &[Arc<Layer>],
+    ) -> Result<Progress<'a>, Unresolved> {
+        let planned = {
+            let mut plain = task.clone();
+            // Planned as a task that does nothing, to decide its condition and loop.
+            plain.action = Written::Assert {
+                that: vec![],
+                fail_msg: None,
+                success_msg: None,
+            };
+            self.stepping(host, &plain, over, None).steps()?
+        };
+        let Written::Include { file } = &task.action else {
+            return Ok(Progress::Moved);
+        };
+        let mut frames = Vec::new();
+        for one in planned.into_iter().rev() {
+            if matches!(one.step.action, Action::Skip { .. }) {
+                continue;
+            }
+            let ladder = self.world.ladder(host, Some(task), &one.over);
+            let name = Scope::new(&ladder).text(file)?;
+            let files = task.role.as_ref().map(|r| &r.task_files);
+            let tasks = task
+                .role
+                .as_ref()
+                .and_then(|r| r.task_files.get(name.as_str()));
+            let Some(tasks) = tasks else {
+                let known = files.into_iter().flat_map(|f| f.keys().map(String::as_str));
+                let mut problem =
+                    Problem::new(format!("there is no task file `{name}`")).at(&file.span);
+                if let Some(near) = crate::source::nearest(&name, known) {
+                    problem = problem.help(format!("did you mean `{near}`?"));
+                }
+                return Err(problem.into());
+            };
+            frames.push(Frame::Tasks {
+                tasks: self.world.include(task, tasks),
+                at: 0,
+                over: one.over,
+            });
+        }
+        Ok(Progress::Push(frames))
+    }
+
+    /// Decides a step whose conditions read its own result. Call it for each attempt.
+    pub fn judge(&mut self, host: &HostState, told: &Told) -> Result<Verdict, Problem> {
+        let Some(about) = self.about.get_mut(&told.step) else {
+            return Ok(Verdict::Final(told.outcome.clone()));
+        };
+        about.tried += 1;
+        let about = about.clone();
+        verdict::judge(self.world, host, about.task, &about.over, told, about.tried).map_err(
+            |unresolved| match unresolved {
+                Unresolved::Wrong(problem) => *problem,
+                Unresolved::Pending { name, task } => {
+                    Problem::new(format!("`{name}` is not known: \"{task}\" has not run"))
+                        .at(&about.task.span)
+                }
+            },
+        )
+    }
+
+    /// Takes in what became of the last list. `failed` says that a step failed and nothing rescued it.
+    pub fn hear(&mut self, host: &mut HostState, told: &[Told], failed: bool) -> Answer {
+        let told: BTreeMap<u32, &Told> = told.iter().map(|t| (t.step, t)).collect();
+        // Steps of a loop whose outcome is decided here come back one by one.
+        let waiting = !self.queue.is_empty() && !failed;
+        if !waiting {
+            for register in std::mem::take(&mut self.registers) {
+                let ran = register.steps.iter().any(|(id, _)| told.contains_key(id))
+                    || register.skipped.len() == register.steps.len();
+                let value = ran.then(|| register.value(&told));
+                host.learn(&register.name, value);
+            }
+        }
+        if !failed {
+            return Answer::Go;
+        }
+        self.queue.clear();
+        self.unwind()
+    }
+
+    /// Something failed outside of any step, such as a template that reads a result.
+    pub fn fail(&mut self) -> Answer {
+        self.queue.clear();
+        self.unwind()
+    }
+
+    /// Leaves frames until a block takes the failure.
+    fn unwind(&mut self) -> Answer {
+        while let Some(frame) = self.frames.pop() {
+            let Frame::Block {
+                task, stage, over, ..
+            } = frame
+            else {
+                continue;
+            };
+            let Written::Block { rescue, .. } = &task.action else {
+                continue;
+            };
+            let (next, failed) = match stage {
+                Stage::Body if !rescue.is_empty() => (Stage::Rescue, false),
+                Stage::Body | Stage::Rescue => (Stage::Always, true),
+                Stage::Always => continue,
+            };
+            self.frames.extend(stage_frames(task, next, failed, over));
+            return Answer::Go;
+        }
+        Answer::Stopped
+    }
+
+    /// True when a failed `always` has left nothing to do.
+    pub fn is_through(&self) -> bool {
+        self.frames.is_empty() && self.queue.is_empty()
+    }
+}
+
+fn stage_frames<'a>(
+    task: &'a Task,
+    stage: Stage,
+    failed: bool,
+    over: Vec<Arc<Layer>>,
+) -> Vec<Frame<'a>> {
+    let Written::Block { rescue, always, .. } = &task.action else {
+        return vec![];
+    };
+    let tasks = match stage {
+        Stage::Rescue => rescue,
+        Stage::Body | Stage::Always => always,
+    };
+    vec![
+        Frame::Block {
+            task,
+            stage,
+            failed,
+            over: over.clone(),
+        },
+        Frame::Tasks { tasks, at: 0, over },
+    ]
+}
+
+impl Register {
+    /// What `register` gives: the result, or for a loop the list of them.
+    fn value(&self, told: &BTreeMap<u32, &Told>) -> Value {
+        let mut results: Vec<Value> = self
+            .steps
+            .iter()
+            .filter_map(|(id, item)| {
+                let mut result = self.result(*id, told)?;
+                if let Some(item) = item {
+                    result.insert("item".into(), item.clone());
+                }
+                Some(Value::Object(result))
+            })
+            .collect();
+        if !self.looped {
+            return results.pop().unwrap_or(Value::Null);
+        }
+        let any = |field: &str| {
+            results
+                .iter()
+                .any(|r| r.get(field).and_then(Value::as_bool) == Some(true))
+        };
+        let mut all = Map::new();
+        all.insert("changed".into(), any("changed").into());
+        all.insert("failed".into(), any("failed").into());
+        let skipped = self.skipped.len() == self.steps.len();
+        all.insert("skipped".into(), skipped.into());
+        all.insert("results".into(), results.into());
+        Value::Object(all)
+    }
+
+    fn result(&self, id: u32, told: &BTreeMap<u32, &Told>) -> Option<Map<String, Value>> {
+        if let Some((_, reason)) = self.skipped.iter().find(|(s, _)| *s == id) {
+            let mut result = Map::new();
+            result.insert("changed".into(), false.into());
+            result.insert("failed".into(), false.into());
+            result.insert("skipped".into(), true.into());
+            result.insert("skip_reason".into(), reason.as_str().into());
+            return Some(result);
+        }
+        let told = told.get(&id)?;
+        let mut result = told.result.clone().unwrap_or_default();
+        let is = |o: bool| Value::Bool(o);
+        result.insert(
+            "changed".into(),
+            is(matches!(told.outcome, Outcome::Changed(_))),
+        );
+        result.insert(
+            "failed".into(),
+            is(matches!(told.outcome, Outcome::Failed(_))),
+        );
+        result.insert(
+            "skipped".into(),
+            is(matches!(told.outcome, Outcome::Skipped(_))),
+        );
+        if let Outcome::Failed(failure) = &told.outcome {
+            result
+                .entry("msg")
+                .or_insert_with(|| failure.message.as_str().into());
+        }
+        Some(result)
+    }
+}
+
+fn is_block(task: &Task) -> bool {
+    matches!(task.action, Written::Block { .. })
+}

@@ -1,0 +1,123 @@
+//! What the controller decides about a step after it ran: `changed_when`, `failed_when` and `until` that read
+//! the step's own result.
+
+use super::state::HostState;
+use super::world::World;
+use crate::playbook::Task;
+use crate::source::{Node, Yaml};
+use crate::vars::{Layer, Scope, Unresolved};
+use crate::wire::{Failure, Outcome, Told};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What became of a step in the end.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    Final(Outcome),
+    /// `until` does not hold yet.
+    Again {
+        after: Duration,
+        left: u32,
+    },
+}
+
+/// Whether a task's outcome can only be decided here.
+pub(super) fn needed(task: &Task) -> bool {
+    let own = |nodes: &[Node]| nodes.iter().any(|n| literal(n).is_none());
+    task.until.is_some() || own(&task.changed_when) || own(&task.failed_when)
+}
+
+/// The value of a condition that needs no evaluation.
+pub(super) fn literal(node: &Node) -> Option<bool> {
+    match &node.value {
+        Yaml::Bool(b) => Some(*b),
+        Yaml::Text(t) if t == "true" => Some(true),
+        Yaml::Text(t) if t == "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// All of the conditions, when none needs evaluation. `None` without conditions.
+pub(super) fn literals(nodes: &[Node]) -> Option<bool> {
+    if nodes.is_empty() {
+        return None;
+    }
+    nodes
+        .iter()
+        .map(literal)
+        .collect::<Option<Vec<_>>>()
+        .map(|all| all.into_iter().all(|b| b))
+}
+
+/// Judges one step by its task's conditions. `tried` counts the attempts so far, this one included.
+pub(super) fn judge(
+    world: &World<'_>,
+    host: &HostState,
+    task: &Task,
+    over: &[Arc<Layer>],
+    told: &Told,
+    tried: u32,
+) -> Result<Verdict, Unresolved> {
+    let mut over = over.to_vec();
+    if let Some(register) = &task.register {
+        let result = Value::Object(told.result.clone().unwrap_or_default());
+        over.push(Arc::new(Layer::new("register").with(register, result)));
+    }
+    let ladder = world.ladder(host, Some(task), &over);
+    let scope = Scope::new(&ladder);
+    if let Some(until) = &task.until {
+        let retries = number(&scope, until.retries.as_ref(), 3)?;
+        let delay = number(&scope, until.delay.as_ref(), 5)?;
+        if !all(&scope, &until.conditions)? {
+            if tried <= retries {
+                return Ok(Verdict::Again {
+                    after: Duration::from_secs(u64::from(delay)),
+                    left: retries - tried + 1,
+                });
+            }
+            return Ok(Verdict::Final(Outcome::Failed(Failure::new(format!(
+                "`until` did not hold after {tried} attempts"
+            )))));
+        }
+    }
+    let mut outcome = told.outcome.clone();
+    if !task.failed_when.is_empty() {
+        outcome = match (all(&scope, &task.failed_when)?, outcome) {
+            (true, failed @ Outcome::Failed(_)) => failed,
+            (true, _) => Outcome::Failed(Failure::new("`failed_when` holds")),
+            (false, Outcome::Failed(_)) => Outcome::Changed(vec!["ran".into()]),
+            (false, outcome) => outcome,
+        };
+    }
+    if !task.changed_when.is_empty() {
+        outcome = match (all(&scope, &task.changed_when)?, outcome) {
+            (true, Outcome::Unchanged) => Outcome::Changed(vec!["`changed_when` holds".into()]),
+            (false, Outcome::Changed(_)) => Outcome::Unchanged,
+            (_, outcome) => outcome,
+        };
+    }
+    Ok(Verdict::Final(outcome))
+}
+
+fn all(scope: &Scope<'_>, conditions: &[Node]) -> Result<bool, Unresolved> {
+    for condition in conditions {
+        if !scope.truth(condition)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn number(scope: &Scope<'_>, node: Option<&Node>, default: u32) -> Result<u32, Unresolved> {
+    let Some(node) = node else { return Ok(default) };
+    let value = scope.render(node)?;
+    let number = value
+        .as_u64()
+        .or_else(|| value.as_str().and_then(|t| t.trim().parse().ok()));
+    number.and_then(|n| u32::try_from(n).ok()).ok_or_else(|| {
+        crate::source::Problem::new("this must be a whole number")
+            .at(&node.span)
+            .into()
+    })
+}

@@ -1,0 +1,258 @@
+//! A module's parameters as a task writes them: the mapping form, or one line of a command.
+
+use super::read::{Reader, literal};
+use super::task::Around;
+use crate::modules::{self, Brings};
+use crate::source::{Entry, Mapping, Node, Problem, Yaml, nearest};
+
+/// Parameters that the controller takes away before the step is sent.
+const fn brought(brings: Brings) -> &'static [&'static str] {
+    match brings {
+        Brings::Nothing => &[],
+        Brings::Template => &["src"],
+        Brings::File => &["content", "remote_src", "src"],
+        Brings::Files => &["files"],
+        Brings::Member => &["member", "pack"],
+    }
+}
+
+/// The parameters of one call, as a mapping. `args` are added to those of the module's key.
+pub fn read(
+    reader: &mut Reader,
+    call: &Entry,
+    args: Option<&Entry>,
+    module: &modules::Entry,
+    around: &Around,
+) -> Node {
+    let mut map = written(reader, call, module);
+    for entry in args
+        .and_then(|a| reader.map(&a.value, "`args`", "write `chdir: /opt`"))
+        .map_or(&[][..], |m| &m.entries)
+    {
+        map.entries.push(entry.clone());
+    }
+    known_names(reader, &map, module);
+    quoted_mode(reader, &map);
+    templates_exist(reader, &map, module, around);
+    Node {
+        value: Yaml::Map(map),
+        span: call.value.span.clone(),
+        tag: None,
+    }
+}
+
+fn written(reader: &mut Reader, call: &Entry, module: &modules::Entry) -> Mapping {
+    match &call.value.value {
+        Yaml::Map(map) => return map.clone(),
+        Yaml::Null => {}
+        Yaml::Text(_) if (module.parameters)().contains(&"cmd") => return as_cmd(call),
+        Yaml::Text(line) => reader.wrong(
+            &call.value.span,
+            format!("`{}` wants its parameters as a mapping", module.name),
+            mapping_form(line),
+        ),
+        _ => reader.wrong(
+            &call.value.span,
+            format!(
+                "`{}` wants a mapping of parameters, not {}",
+                module.name,
+                call.value.kind()
+            ),
+            format!("for example\n{}", module.example.trim_end()),
+        ),
+    }
+    Mapping::default()
+}
+
+/// `command: echo hi` is `command: { cmd: echo hi }`.
+fn as_cmd(call: &Entry) -> Mapping {
+    let cmd = Entry {
+        key: "cmd".to_owned(),
+        key_span: call.key_span.clone(),
+        value: call.value.clone(),
+    };
+    Mapping { entries: vec![cmd] }
+}
+
+/// `src=a dest=b` as it should be written.
+fn mapping_form(line: &str) -> String {
+    let pairs: Vec<String> = line
+        .split_whitespace()
+        .filter_map(|word| word.split_once('='))
+        .map(|(key, value)| format!("{key}: {value}"))
+        .collect();
+    match pairs.is_empty() {
+        true => "write each parameter on a line of its own, as `name: value`".to_owned(),
+        false => format!(
+            "write `{{ {} }}`, or each on a line of its own",
+            pairs.join(", ")
+        ),
+    }
+}
+
+fn known_names(reader: &mut Reader, map: &Mapping, module: &modules::Entry) {
+    let known = || {
+        (module.parameters)()
+            .iter()
+            .chain(brought(module.brings))
+            .copied()
+    };
+    for entry in &map.entries {
+        if known().any(|name| name == entry.key) {
+            continue;
+        }
+        let problem = Problem::new(format!(
+            "`{}` has no parameter `{}`",
+            module.name, entry.key
+        ))
+        .at(&entry.key_span);
+        reader.problems.push(match nearest(&entry.key, known()) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem.help(format!(
+                "it takes {}",
+                super::keyword::sorted(known()).join(", ")
+            )),
+        });
+    }
+}
+
+/// YAML reads `644` as a number, and as a number it means other permissions.
+fn quoted_mode(reader: &mut Reader, map: &Mapping) {
+    for entry in map
+        .entries
+        .iter()
+        .filter(|e| e.key == "mode" || e.key == "directory_mode")
+    {
+        let Yaml::Int(number) = entry.value.value else {
+            continue;
+        };
+        let span = &entry.value.span;
+        let written = span.file.text.get(span.range.clone()).unwrap_or_default();
+        let digits = written.trim_start_matches("0o").trim_start_matches('0');
+        reader.problems.push(
+            Problem::new(format!("`{}` is text, not a number", entry.key))
+                .at(span)
+                .because(format!(
+                    "YAML reads {number}, which as permissions is {number:04o}"
+                ))
+                .help(format!("write `{}: \"0{digits}\"`", entry.key)),
+        );
+    }
+}
+
+/// A template that is named in plain words must be in the role.
+fn templates_exist(reader: &mut Reader, map: &Mapping, module: &modules::Entry, around: &Around) {
+    let Some(templates) = around.templates else {
+        return;
+    };
+    let named: Vec<&Node> = match module.brings {
+        Brings::Template => map.get("src").into_iter().collect(),
+        Brings::Files => {
+            let files = map.get("files").and_then(Node::as_list).unwrap_or_default();
+            files
+                .iter()
+                .filter_map(|file| file.as_map()?.get("template"))
+                .collect()
+        }
+        _ => vec![],
+    };
+    for node in named {
+        let Some(name) = literal(node).filter(|name| !templates.contains_key(*name)) else {
+            continue;
+        };
+        let problem = Problem::new(format!("the role has no template `{name}`")).at(&node.span);
+        reader
+            .problems
+            .push(match nearest(name, templates.keys().map(String::as_str)) {
+                Some(near) => problem.help(format!("did you mean `{near}`?")),
+                None => problem.help(format!("put it into the role's `templates/{name}`")),
+            });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::Kind;
+    use crate::source::{File, parse};
+    use std::collections::BTreeMap;
+
+    fn module(brings: Brings) -> modules::Entry {
+        modules::Entry {
+            name: "put",
+            kind: Kind::State,
+            about: "",
+            example: "put:\n  dest: /a\n",
+            brings,
+            parameters: || &["cmd", "dest", "mode"],
+            prepare: |_| Err(String::new()),
+        }
+    }
+
+    fn problems(yaml: &str, brings: Brings) -> String {
+        let file = File::new("task.yaml", yaml);
+        let node = parse(&file).unwrap();
+        let mut reader = Reader::default();
+        let templates = BTreeMap::from([("a.conf".to_owned(), File::new("a.conf", ""))]);
+        let around = Around {
+            templates: Some(&templates),
+            ..Around::default()
+        };
+        let map = node.as_map().unwrap();
+        read(
+            &mut reader,
+            &map.entries[0],
+            map.entry("args"),
+            &module(brings),
+            &around,
+        );
+        reader.problems.render(false)
+    }
+
+    #[test]
+    fn one_line_is_the_command() {
+        assert_eq!(
+            problems("put: echo hi\nargs: {dest: /a}\n", Brings::Nothing),
+            "\n"
+        );
+    }
+
+    #[test]
+    fn what_the_controller_brings_is_known() {
+        assert_eq!(
+            problems("put: {src: a.conf, dest: /a}\n", Brings::Template),
+            "\n"
+        );
+        assert!(problems("put: {src: a.conf}\n", Brings::Nothing).contains("no parameter `src`"));
+    }
+
+    #[test]
+    fn a_template_must_be_in_the_role() {
+        assert!(
+            problems("put: {src: b.conf}\n", Brings::Template).contains("did you mean `a.conf`?")
+        );
+        assert_eq!(
+            problems("put: {src: '{{ x }}.conf'}\n", Brings::Template),
+            "\n"
+        );
+    }
+
+    #[test]
+    fn a_mode_is_quoted() {
+        let shown = problems("put: {mode: 644}\n", Brings::Nothing);
+        assert!(
+            shown.contains("YAML reads 644, which as permissions is 1204"),
+            "{shown}"
+        );
+        assert!(shown.contains("write `mode: \"0644\"`"), "{shown}");
+        assert_eq!(problems("put: {mode: '0644'}\n", Brings::Nothing), "\n");
+    }
+
+    #[test]
+    fn pairs_on_a_line_are_answered_with_the_mapping() {
+        assert_eq!(
+            mapping_form("src=a dest=/b"),
+            "write `{ src: a, dest: /b }`, or each on a line of its own"
+        );
+    }
+}

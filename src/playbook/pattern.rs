@@ -1,0 +1,252 @@
+//! A deployment pattern's rule: which groups it needs, and how many hosts in each.
+
+use super::read::{Reader, is_name, literal};
+use crate::source::{Entry, Node, Problem, Span, Yaml, nearest};
+use indexmap::IndexMap;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pattern {
+    pub name: String,
+    pub span: Span,
+    pub summary: String,
+    pub groups: IndexMap<String, GroupRule>,
+    /// Of each list, at least one group has hosts.
+    pub any_of: Vec<Vec<String>>,
+    /// Name files that must exist on the controller; may hold templates.
+    pub packs: Vec<Node>,
+}
+
+/// How many hosts a group has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRule {
+    pub min: usize,
+    /// `None` is as many as you like.
+    pub max: Option<usize>,
+    /// The group may be absent or empty.
+    pub optional: bool,
+    pub span: Span,
+}
+
+impl Pattern {
+    /// Holds the rule against an inventory. `count` gives the hosts of a group; `place` where the
+    /// inventory speaks of it, if it does; `known` are the inventory's groups.
+    pub fn check<'g>(
+        &self,
+        count: impl Fn(&str) -> usize,
+        place: impl Fn(&str) -> Option<Span>,
+        known: impl Iterator<Item = &'g str> + Clone,
+    ) -> Vec<Problem> {
+        let groups = self.groups.iter().filter_map(|(name, rule)| {
+            let problem = self.count_problem(name, rule, count(name))?;
+            Some(self.pointed(problem, name, place(name), known.clone()))
+        });
+        let lists = self
+            .any_of
+            .iter()
+            .filter(|list| list.iter().all(|group| count(group) == 0))
+            .map(|list| self.none_of(list));
+        groups.chain(lists).collect()
+    }
+
+    fn count_problem(&self, group: &str, rule: &GroupRule, count: usize) -> Option<Problem> {
+        if (count == 0 && rule.optional) || rule.allows(count) {
+            return None;
+        }
+        let wanted = rule.in_words();
+        let message = match count {
+            0 => format!(
+                "pattern `{}` needs {wanted} in group `{group}`, the inventory has none",
+                self.name
+            ),
+            _ => format!(
+                "pattern `{}` needs {wanted} in group `{group}`, the inventory has {count}",
+                self.name
+            ),
+        };
+        Some(
+            Problem::new(message)
+                .at(&rule.span)
+                .because("the pattern's rule"),
+        )
+    }
+
+    fn pointed<'g>(
+        &self,
+        problem: Problem,
+        group: &str,
+        place: Option<Span>,
+        known: impl Iterator<Item = &'g str>,
+    ) -> Problem {
+        match place {
+            Some(span) => problem.also(&span, "the inventory's group"),
+            None => match nearest(group, known.filter(|name| !self.groups.contains_key(*name))) {
+                Some(near) => {
+                    problem.help(format!("the inventory has a group `{near}`; is it meant?"))
+                }
+                None => problem.help(format!("add the group `{group}` to the inventory")),
+            },
+        }
+    }
+
+    fn none_of(&self, list: &[String]) -> Problem {
+        let names: Vec<String> = list.iter().map(|g| format!("`{g}`")).collect();
+        Problem::new(format!(
+            "pattern `{}` needs hosts in at least one of the groups {}",
+            self.name,
+            names.join(", ")
+        ))
+        .at(&self.span)
+        .help(format!("add hosts to {}", names.join(" or ")))
+    }
+}
+
+impl GroupRule {
+    fn allows(&self, count: usize) -> bool {
+        count >= self.min && self.max.is_none_or(|max| count <= max)
+    }
+
+    fn in_words(&self) -> String {
+        let hosts = |n| if n == 1 { "host" } else { "hosts" };
+        match self.max {
+            Some(max) if max == self.min => format!("{max} {}", hosts(max)),
+            Some(max) => format!("{} to {max} hosts", self.min),
+            None => format!("at least {} {}", self.min, hosts(self.min)),
+        }
+    }
+}
+
+/// `30%` is 30.
+pub fn percent(text: &str) -> Option<u32> {
+    text.strip_suffix('%')?.trim().parse().ok()
+}
+
+const KEYWORDS: &[&str] = &["any_of", "groups", "packs", "pattern", "summary"];
+const HOSTS_HELP: &str = "write `hosts: 2` for exactly two, `hosts: \"2+\"` for two or more, `hosts: \"2-4\"` for a range";
+
+/// Reads the playbook's item that states the pattern.
+pub fn read(reader: &mut Reader, node: &Node) -> Option<Pattern> {
+    let map = node.as_map()?;
+    reader.only(map, "a pattern", &[KEYWORDS]);
+    let name = reader.plain(map.get("pattern")?, "a pattern's name")?;
+    let mut pattern = Pattern {
+        name,
+        span: map.get("pattern")?.span.clone(),
+        summary: String::new(),
+        groups: IndexMap::new(),
+        any_of: vec![],
+        packs: vec![],
+    };
+    for entry in &map.entries {
+        match entry.key.as_str() {
+            "summary" => {
+                pattern.summary = reader.plain(&entry.value, "a summary").unwrap_or_default()
+            }
+            "groups" => pattern.groups = groups(reader, entry),
+            "any_of" => pattern.any_of = any_of(reader, entry),
+            "packs" => {
+                pattern.packs = reader.list(entry, "list file names").to_vec();
+                crate::vars::check_texts(&entry.value, &mut reader.problems);
+            }
+            _ => {}
+        }
+    }
+    alternatives_have_rules(reader, map.entry("any_of"), &pattern);
+    Some(pattern)
+}
+
+fn groups(reader: &mut Reader, entry: &Entry) -> IndexMap<String, GroupRule> {
+    let Some(map) = reader.map(&entry.value, "`groups`", "write `apim: { hosts: 2 }`") else {
+        return IndexMap::new();
+    };
+    map.entries
+        .iter()
+        .filter_map(|group| Some((group.key.clone(), rule(reader, group)?)))
+        .collect()
+}
+
+fn rule(reader: &mut Reader, group: &Entry) -> Option<GroupRule> {
+    if !is_name(&group.key) {
+        reader.wrong(
+            &group.key_span,
+            format!("`{}` can't be a group's name", group.key),
+            "use letters, digits and `_`",
+        );
+    }
+    let map = reader.map(&group.value, "a group's rule", HOSTS_HELP)?;
+    reader.only(map, "a group's rule", &[&["hosts", "optional"]]);
+    let Some(hosts) = map.get("hosts") else {
+        reader.wrong(
+            &group.key_span,
+            format!("the rule of `{}` lacks `hosts`", group.key),
+            HOSTS_HELP,
+        );
+        return None;
+    };
+    let Some((min, max)) = range(hosts) else {
+        reader.wrong(&hosts.span, "this is no number of hosts", HOSTS_HELP);
+        return None;
+    };
+    let optional = map
+        .entry("optional")
+        .and_then(|e| reader.boolean(e))
+        .unwrap_or(false);
+    let span = hosts.span.clone();
+    Some(GroupRule {
+        min,
+        max,
+        optional,
+        span,
+    })
+}
+
+/// `2`, `2+` and `2-4` as a least and a most.
+fn range(node: &Node) -> Option<(usize, Option<usize>)> {
+    let text = match &node.value {
+        Yaml::Int(n) => n.to_string(),
+        _ => literal(node)?.to_owned(),
+    };
+    if let Some(min) = text.strip_suffix('+') {
+        return Some((min.trim().parse().ok()?, None));
+    }
+    if let Some((min, max)) = text.split_once('-') {
+        let (min, max) = (min.trim().parse().ok()?, max.trim().parse().ok()?);
+        return (min <= max).then_some((min, Some(max)));
+    }
+    let exactly = text.parse().ok()?;
+    Some((exactly, Some(exactly)))
+}
+
+fn any_of(reader: &mut Reader, entry: &Entry) -> Vec<Vec<String>> {
+    let help = "write `any_of: [[mi, si]]`";
+    let mut lists = vec![];
+    for node in reader.list(entry, help) {
+        match node.as_list() {
+            Some(groups) => lists.push(
+                groups
+                    .iter()
+                    .filter_map(|g| reader.plain(g, "a group's name"))
+                    .collect(),
+            ),
+            None => reader.wrong(&node.span, "`any_of` wants lists of groups", help),
+        }
+    }
+    lists
+}
+
+fn alternatives_have_rules(reader: &mut Reader, entry: Option<&Entry>, pattern: &Pattern) {
+    let nodes = entry.and_then(|e| e.value.as_list()).unwrap_or_default();
+    for group in nodes.iter().filter_map(Node::as_list).flatten() {
+        let unknown = literal(group).filter(|name| !pattern.groups.contains_key(*name));
+        if let Some(name) = unknown {
+            let problem = Problem::new(format!(
+                "`any_of` names the group `{name}`, which has no rule"
+            ))
+            .at(&group.span);
+            let near = nearest(name, pattern.groups.keys().map(String::as_str));
+            reader.problems.push(match near {
+                Some(near) => problem.help(format!("did you mean `{near}`?")),
+                None => problem.help(format!("add `{name}` to `groups`")),
+            });
+        }
+    }
+}

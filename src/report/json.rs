@@ -1,0 +1,97 @@
+//! One JSON object a line, the same events for all. Keys are stable.
+
+use crate::event::{Event, HostRecap, Listener, StepEnded};
+use crate::wire::{Failure, Outcome};
+use serde_json::{Value, json};
+
+#[derive(Debug, Default)]
+pub struct Json;
+
+impl Listener for Json {
+    fn hear(&mut self, event: &Event) {
+        if let Some(object) = object(event) {
+            super::line(&object.to_string());
+        }
+    }
+}
+
+/// The object for an event. Progress is for eyes only.
+pub fn object(event: &Event) -> Option<Value> {
+    Some(match event {
+        Event::RunStarted {
+            playbook,
+            hosts,
+            check,
+        } => json!({"event": "run", "playbook": playbook, "hosts": hosts, "check": check}),
+        Event::PlayStarted { play, hosts } => {
+            json!({"event": "play", "play": play, "hosts": hosts})
+        }
+        Event::BatchStarted { number, of, hosts } => {
+            json!({"event": "batch", "number": number, "of": of, "hosts": hosts})
+        }
+        Event::Unreachable { host, failure } => {
+            json!({"event": "unreachable", "host": host, "failure": failed(failure)})
+        }
+        Event::StepEnded(ended) => step(ended),
+        Event::HostStopped { host, reason } => {
+            json!({"event": "host_stopped", "host": host, "reason": reason})
+        }
+        Event::Note { host, text } => json!({"event": "note", "host": host, "text": text}),
+        Event::RunEnded { recap } => json!({
+            "event": "recap",
+            "hosts": recap.hosts.iter().map(|h| (h.host.clone(), host(h))).collect::<serde_json::Map<_, _>>(),
+            "took_ms": u64::try_from(recap.took.as_millis()).unwrap_or(u64::MAX),
+        }),
+        Event::Reaching { .. }
+        | Event::StepStarted { .. }
+        | Event::Progress { .. }
+        | Event::Sending { .. } => return None,
+    })
+}
+
+fn step(ended: &StepEnded) -> Value {
+    let mut object = json!({
+        "event": "step",
+        "host": ended.host,
+        "task": ended.title,
+        "item": ended.item,
+        "at": ended.place,
+        "handler": ended.handler,
+        "outcome": match &ended.outcome {
+            Outcome::Unchanged => "unchanged",
+            Outcome::Changed(_) => "changed",
+            Outcome::Skipped(_) => "skipped",
+            Outcome::Failed(_) => "failed",
+        },
+        "took_ms": u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
+    });
+    match &ended.outcome {
+        Outcome::Changed(changes) => object["changes"] = json!(changes),
+        Outcome::Skipped(reason) => object["reason"] = json!(reason),
+        Outcome::Failed(failure) => {
+            object["failure"] = failed(failure);
+            object["ignored"] = json!(ended.ignored);
+        }
+        Outcome::Unchanged => {}
+    }
+    if !ended.diffs.is_empty() {
+        object["diffs"] = json!(ended.diffs);
+    }
+    object
+}
+
+fn failed(failure: &Failure) -> Value {
+    json!({"message": failure.message, "detail": failure.detail, "help": failure.help})
+}
+
+fn host(host: &HostRecap) -> Value {
+    json!({
+        "ok": host.ok,
+        "changed": host.changed,
+        "skipped": host.skipped,
+        "failed": host.failed,
+        "ignored": host.ignored,
+        "unreachable": host.unreachable,
+        "round_trips": host.round_trips,
+    })
+}

@@ -1,0 +1,115 @@
+//! Plain lines, one event each: for logs, pipes and people without a terminal.
+
+use super::recap;
+use super::words;
+use crate::event::{Event, Listener, StepEnded};
+use crate::wire::Outcome;
+use console::style;
+
+#[derive(Debug, Clone, Default)]
+pub struct Lines {
+    /// Also steps that changed nothing.
+    pub verbose: bool,
+    check: bool,
+}
+
+impl Lines {
+    pub fn new(verbose: bool) -> Self {
+        Self {
+            verbose,
+            check: false,
+        }
+    }
+
+    /// The lines that an event is worth; none for most.
+    pub fn say(&mut self, event: &Event) -> Vec<String> {
+        match event {
+            Event::RunStarted {
+                playbook,
+                hosts,
+                check,
+            } => {
+                self.check = *check;
+                let how = if *check {
+                    " (check: nothing is changed)"
+                } else {
+                    ""
+                };
+                vec![format!(
+                    "{} on {}{how}",
+                    style(playbook).bold(),
+                    words::count(hosts.len(), "host")
+                )]
+            }
+            Event::PlayStarted { play, hosts } => vec![format!(
+                "\n{}  {}",
+                style(play).bold(),
+                style(names(hosts)).dim()
+            )],
+            Event::BatchStarted { number, of, hosts } => vec![
+                style(format!("batch {number} of {of}: {}", names(hosts)))
+                    .dim()
+                    .to_string(),
+            ],
+            Event::Unreachable { host, failure } => {
+                vec![words::failure(host, "", "", failure)]
+            }
+            Event::StepEnded(ended) => self.step(ended),
+            Event::HostStopped { host, reason } => vec![format!(
+                "{host:<width$} {} {reason}; this host takes no further part",
+                style("stopped").red(),
+                width = words::HOST_WIDTH
+            )],
+            Event::Note { host, text } => vec![match host {
+                Some(host) => format!("{host:<width$} note     {text}", width = words::HOST_WIDTH),
+                None => format!("note: {text}"),
+            }],
+            Event::RunEnded { recap } => recap::table(recap, self.check),
+            Event::Progress { host, text } if self.verbose => vec![format!(
+                "{host:<width$} ...      {}",
+                words::tame(text),
+                width = words::HOST_WIDTH
+            )],
+            Event::Reaching { .. }
+            | Event::StepStarted { .. }
+            | Event::Progress { .. }
+            | Event::Sending { .. } => vec![],
+        }
+    }
+
+    fn step(&self, ended: &StepEnded) -> Vec<String> {
+        let quiet = matches!(ended.outcome, Outcome::Unchanged | Outcome::Skipped(_));
+        if quiet && !self.verbose {
+            return vec![];
+        }
+        let mut lines = vec![words::step(ended, self.check)];
+        lines.extend(ended.diffs.iter().map(|d| words::diff(d)));
+        if let Outcome::Failed(failure) = &ended.outcome
+            && !ended.ignored
+        {
+            let what = words::title(ended);
+            lines.push(words::failure(&ended.host, &what, &ended.place, failure));
+        }
+        lines
+    }
+}
+
+impl Listener for Lines {
+    fn hear(&mut self, event: &Event) {
+        for line in self.say(event) {
+            super::line(&line);
+        }
+    }
+}
+
+fn names(hosts: &[String]) -> String {
+    const SHOWN: usize = 8;
+    if hosts.len() <= SHOWN {
+        return hosts.join(", ");
+    }
+    format!(
+        "{} and {} more",
+        hosts[..SHOWN].join(", "),
+        hosts.len() - SHOWN
+    )
+}

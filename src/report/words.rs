@@ -1,0 +1,168 @@
+//! Words shared by the listeners: how a step, a difference, a duration and a size are said.
+
+use crate::event::StepEnded;
+use crate::wire::{Diff, Failure, Outcome};
+use console::style;
+use std::time::Duration;
+
+/// Names of hosts are padded to this width, so that columns stand.
+pub const HOST_WIDTH: usize = 12;
+
+/// `changed`, `ok`, ...
+pub fn outcome(outcome: &Outcome, ignored: bool) -> &'static str {
+    match outcome {
+        Outcome::Unchanged => "ok",
+        Outcome::Changed(_) => "changed",
+        Outcome::Skipped(_) => "skipped",
+        Outcome::Failed(_) if ignored => "ignored",
+        Outcome::Failed(_) => "FAILED",
+    }
+}
+
+/// One line for a step, coloured where the terminal wants it.
+pub fn step(ended: &StepEnded, check: bool) -> String {
+    let word = match (&ended.outcome, check) {
+        (Outcome::Changed(_), true) => "would change",
+        (other, _) => outcome(other, ended.ignored),
+    };
+    let word = format!("{word:<8}");
+    let word = match &ended.outcome {
+        Outcome::Changed(_) => style(word).yellow(),
+        Outcome::Failed(_) if !ended.ignored => style(word).red().bold(),
+        Outcome::Unchanged => style(word).green(),
+        _ => style(word).dim(),
+    };
+    let mut text = format!("{:<HOST_WIDTH$} {word} {}", ended.host, title(ended));
+    let detail = detail(&ended.outcome);
+    if !detail.is_empty() {
+        text.push_str(": ");
+        text.push_str(&detail);
+    }
+    if ended.took >= Duration::from_secs(1) {
+        text.push_str(&format!("  ({})", duration(ended.took)));
+    }
+    text
+}
+
+pub fn title(ended: &StepEnded) -> String {
+    match &ended.item {
+        Some(item) => format!("{} ({item})", ended.title),
+        None => ended.title.clone(),
+    }
+}
+
+fn detail(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Changed(changes) => match changes.as_slice() {
+            [] => String::new(),
+            [first] => first.clone(),
+            [first, second] => format!("{first}, {second}"),
+            [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+        },
+        Outcome::Skipped(reason) => reason.clone(),
+        _ => String::new(),
+    }
+}
+
+/// A failure as a block: what, where, the lines worth reading, the advice.
+pub fn failure(host: &str, what: &str, place: &str, failure: &Failure) -> String {
+    let mut text = format!(
+        "{}: {host}: {}",
+        style("error").red().bold(),
+        failure.message
+    );
+    if !what.is_empty() {
+        text.push_str(&format!("\n  in   {what}"));
+    }
+    if !place.is_empty() {
+        text.push_str(&format!("\n  at   {place}"));
+    }
+    for line in &failure.detail {
+        text.push_str(&format!("\n     {} {line}", style("|").blue()));
+    }
+    if let Some(help) = &failure.help {
+        for (at, line) in help.lines().enumerate() {
+            let mark = if at == 0 { "help" } else { "    " };
+            text.push_str(&format!("\n  {} {line}", style(mark).cyan()));
+        }
+    }
+    text
+}
+
+/// A unified difference with three lines around each change.
+pub fn diff(diff: &Diff) -> String {
+    let changes = similar::TextDiff::from_lines(&diff.before, &diff.after);
+    let mut text = format!("--- {0}\n+++ {0}\n", diff.path);
+    for hunk in changes.unified_diff().context_radius(3).iter_hunks() {
+        for line in hunk.to_string().lines() {
+            let line = match line.as_bytes().first() {
+                Some(b'+') => style(line).green(),
+                Some(b'-') => style(line).red(),
+                Some(b'@') => style(line).cyan(),
+                _ => style(line),
+            };
+            text.push_str(&format!("{line}\n"));
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+/// `0.4 s`, `12.3 s`, `4 min 05 s`.
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    if seconds < 60 {
+        format!("{:.1} s", duration.as_secs_f64())
+    } else {
+        format!("{} min {:02} s", seconds / 60, seconds % 60)
+    }
+}
+
+/// `512 B`, `3.4 MB`.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+    }
+}
+
+/// `1 host`, `3 hosts`.
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
+}
+
+/// What a host says is shown, never obeyed: control characters become visible.
+pub fn tame(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_control() && c != '\n' && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_sizes_in_words() {
+        assert_eq!(duration(Duration::from_millis(420)), "0.4 s");
+        assert_eq!(duration(Duration::from_secs(245)), "4 min 05 s");
+        assert_eq!(size(999), "999 B");
+        assert_eq!(size(3_450_000), "3.4 MB");
+        assert_eq!(count(1, "host"), "1 host");
+    }
+
+    #[test]
+    fn a_host_cannot_move_the_cursor() {
+        assert_eq!(tame("a\u{1b}[2Jb"), "a\u{fffd}[2Jb");
+    }
+}

@@ -1,0 +1,189 @@
+//! Drives one host through its part of a play: plan, send, hear, tell.
+
+use super::fleet::{Carried, Fleet};
+use super::teller::Teller;
+use crate::event::{Event, StepEnded};
+use crate::plan::{About, Answer, Cursor, HostState, Leg, Place, Turn, Verdict, World};
+use crate::source::Problem;
+use crate::ssh::Lost;
+use crate::wire::{Failure, FromWorker, Item, Outcome, Told};
+use std::time::Duration;
+
+/// How a host got through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Driven {
+    Through,
+    Failed,
+    Lost(Lost),
+    /// The run was asked to stop.
+    Interrupted,
+}
+
+/// Counts what happened; the recap is its sum.
+pub type Count<'c> = &'c (dyn Fn(&str, u32, &Outcome, bool) + Sync);
+
+pub struct Driver<'a> {
+    pub world: &'a World<'a>,
+    pub fleet: &'a Fleet<'a>,
+    pub teller: &'a Teller,
+    pub count: Count<'a>,
+}
+
+impl Driver<'_> {
+    pub async fn drive(&self, host: &mut HostState, legs: &[Leg<'_>]) -> Driven {
+        let mut cursor = Cursor::new(self.world, legs, false);
+        loop {
+            if self.fleet.is_stopping() {
+                return Driven::Interrupted;
+            }
+            let turn = match cursor.next(host) {
+                Ok(turn) => turn,
+                Err(problem) => {
+                    self.broken(host, &problem);
+                    match cursor.fail() {
+                        Answer::Go => continue,
+                        Answer::Stopped => return Driven::Failed,
+                    }
+                }
+            };
+            let (place, items) = match turn {
+                Turn::Done => return Driven::Through,
+                Turn::Carry { place, items } => (place, items),
+                // Only previews defer; a live walk reports a problem instead.
+                Turn::Deferred { .. } => continue,
+            };
+            match self.carry(&mut cursor, host, &place, items).await {
+                Err(lost) => return Driven::Lost(lost),
+                Ok(carried) => {
+                    let answer = cursor.hear(host, &carried.told, carried.failed);
+                    if answer == Answer::Stopped {
+                        return Driven::Failed;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends one list. A step whose outcome is decided here goes again until it is decided.
+    async fn carry(
+        &self,
+        cursor: &mut Cursor<'_>,
+        host: &HostState,
+        place: &Place,
+        items: Vec<Item>,
+    ) -> Result<Carried, Lost> {
+        loop {
+            let mut carried = self
+                .fleet
+                .carry(place, items.clone(), |said| self.said(cursor, host, said))
+                .await?;
+            let decided = carried
+                .told
+                .last()
+                .filter(|t| cursor.about(t.step).is_some_and(|a| a.verdict))
+                .cloned();
+            let Some(mut told) = decided else {
+                return Ok(carried);
+            };
+            match cursor.judge(host, &told) {
+                Ok(Verdict::Again { after, left }) => {
+                    self.teller.tell(Event::Progress {
+                        host: host.name.clone(),
+                        text: format!("not yet, {left} more attempts"),
+                    });
+                    tokio::time::sleep(after).await;
+                    continue;
+                }
+                Ok(Verdict::Final(outcome)) => told.outcome = outcome,
+                Err(problem) => told.outcome = Outcome::Failed(failure_of(&problem)),
+            }
+            let ignored = cursor.about(told.step).is_some_and(|a| a.ignore_errors);
+            self.ended(cursor, host, &told);
+            carried.failed = matches!(told.outcome, Outcome::Failed(_)) && !ignored;
+            if let Some(last) = carried.told.last_mut() {
+                *last = told;
+            }
+            return Ok(carried);
+        }
+    }
+
+    fn said(&self, cursor: &Cursor<'_>, host: &HostState, said: &FromWorker) {
+        match said {
+            FromWorker::Started { step } => {
+                if let Some(about) = cursor.about(*step) {
+                    self.teller.tell(Event::StepStarted {
+                        host: host.name.clone(),
+                        title: about.title.clone(),
+                        item: about.item.clone(),
+                    });
+                }
+            }
+            FromWorker::Progress { text, .. } => self.teller.tell(Event::Progress {
+                host: host.name.clone(),
+                text: text.clone(),
+            }),
+            FromWorker::Told(told) => {
+                if !cursor.about(told.step).is_some_and(|a| a.verdict) {
+                    self.ended(cursor, host, told);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn ended(&self, cursor: &Cursor<'_>, host: &HostState, told: &Told) {
+        let Some(about) = cursor.about(told.step) else {
+            return;
+        };
+        (self.count)(&host.name, about.number, &told.outcome, about.ignore_errors);
+        self.teller
+            .tell(Event::StepEnded(step_ended(about, host, told)));
+    }
+
+    /// A task that could not even be planned, now that the results are in.
+    fn broken(&self, host: &mut HostState, problem: &Problem) {
+        let number = host.next_task;
+        host.next_task += 1;
+        let outcome = Outcome::Failed(failure_of(problem));
+        (self.count)(&host.name, number, &outcome, false);
+        self.teller.tell(Event::StepEnded(StepEnded {
+            host: host.name.clone(),
+            title: "plan the next task".into(),
+            place: problem
+                .span
+                .as_ref()
+                .map_or_else(String::new, crate::source::Span::place),
+            item: None,
+            handler: false,
+            outcome,
+            ignored: false,
+            diffs: vec![],
+            took: Duration::ZERO,
+        }));
+    }
+}
+
+fn step_ended(about: &About<'_>, host: &HostState, told: &Told) -> StepEnded {
+    StepEnded {
+        host: host.name.clone(),
+        title: about.title.clone(),
+        place: about.task.span.place(),
+        item: about.item.clone(),
+        handler: about.handler,
+        ignored: about.ignore_errors && matches!(told.outcome, Outcome::Failed(_)),
+        outcome: told.outcome.clone(),
+        diffs: told.diffs.clone(),
+        took: Duration::from_millis(told.millis),
+    }
+}
+
+fn failure_of(problem: &Problem) -> Failure {
+    let mut failure = Failure::new(problem.message.clone());
+    if !problem.reason.is_empty() {
+        failure = failure.detail([problem.reason.clone()]);
+    }
+    match &problem.help {
+        Some(help) => failure.help(help.clone()),
+        None => failure,
+    }
+}

@@ -1,0 +1,268 @@
+//! Open connections: one worker per host and user, orders to one worker one after the other.
+
+use super::prepare::Prepared;
+use super::target;
+use super::teller::Teller;
+use crate::event::Event;
+use crate::plan::{self, Line, Place};
+use crate::source::Problems;
+use crate::ssh::{self, Lost, Session, Worker};
+use crate::wire::{Digest, Facts, Failure, FromWorker, Item, Mode, Order, ToWorker, Told};
+use futures_util::stream::{self, StreamExt as _};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::sync::{Mutex, watch};
+
+/// The size of one piece of content on the wire, in bytes.
+const PIECE: usize = 256 << 10;
+
+type Line1 = Arc<Mutex<Session>>;
+
+pub struct Fleet<'a> {
+    prepared: &'a Prepared,
+    worker: Arc<Worker>,
+    teller: Teller,
+    sessions: Mutex<HashMap<Place, Line1>>,
+    next_order: AtomicU32,
+    /// Turns true when the run was asked to stop.
+    stop: watch::Receiver<bool>,
+}
+
+/// What a worker says first.
+#[derive(Debug, Clone)]
+pub struct Greeting {
+    pub facts: Facts,
+    pub due: Vec<String>,
+}
+
+/// What became of one order.
+#[derive(Debug)]
+pub struct Carried {
+    pub told: Vec<Told>,
+    pub failed: bool,
+}
+
+impl<'a> Fleet<'a> {
+    pub fn new(
+        prepared: &'a Prepared,
+        worker: Arc<Worker>,
+        teller: Teller,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            prepared,
+            worker,
+            teller,
+            sessions: Mutex::default(),
+            next_order: AtomicU32::new(0),
+            stop,
+        }
+    }
+
+    /// Connects every host of the run, `forks` at a time.
+    pub async fn connect(&self) -> BTreeMap<String, Result<Greeting, Lost>> {
+        let forks = self.prepared.options.forks.max(1);
+        stream::iter(self.prepared.all_hosts())
+            .map(|host| async move {
+                let place = Place {
+                    user: self.first_user(&host),
+                    host: host.clone(),
+                };
+                let greeting = self.greet(&place).await;
+                if let Err(lost) = &greeting {
+                    self.teller.tell(Event::Unreachable {
+                        host: host.clone(),
+                        failure: lost.failure().clone(),
+                    });
+                }
+                (host, greeting)
+            })
+            .buffer_unordered(forks)
+            .collect()
+            .await
+    }
+
+    /// Carries a list out at `place`. `hear` gets every word of the worker as it comes.
+    pub async fn carry(
+        &self,
+        place: &Place,
+        items: Vec<Item>,
+        mut hear: impl FnMut(&FromWorker),
+    ) -> Result<Carried, Lost> {
+        let line = self.line(place).await?;
+        let mut session = line.lock().await;
+        let options = &self.prepared.options;
+        let order = Order {
+            id: self.next_order.fetch_add(1, Ordering::Relaxed),
+            mode: if options.check {
+                Mode::Check
+            } else {
+                Mode::Apply
+            },
+            diff: options.diff,
+            items,
+        };
+        let id = order.id;
+        session.send(&ToWorker::Carry(order)).await?;
+        let mut stop = self.stop.clone();
+        let mut asked_to_stop = false;
+        let mut told = Vec::new();
+        loop {
+            let message = tokio::select! {
+                message = session.hear() => message?,
+                _ = stop.wait_for(|s| *s), if !asked_to_stop => {
+                    asked_to_stop = true;
+                    session.send(&ToWorker::Stop).await?;
+                    continue;
+                }
+            };
+            hear(&message);
+            match message {
+                FromWorker::Want { digest } => {
+                    self.give(&mut session, &place.host, &digest).await?
+                }
+                FromWorker::Told(one) => told.push(one),
+                FromWorker::Done { order, failed } if order == id => {
+                    return Ok(Carried { told, failed });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Exchanges with a host's workers after login.
+    pub async fn round_trips(&self, host: &str) -> u32 {
+        let sessions = self.sessions.lock().await;
+        let mut sum = 0;
+        for (place, line) in sessions.iter().filter(|(p, _)| p.host == host) {
+            let _ = place;
+            sum += line.lock().await.round_trips();
+        }
+        sum
+    }
+
+    /// Says goodbye to every worker.
+    pub async fn close(&self) {
+        let lines: Vec<_> = self.sessions.lock().await.drain().collect();
+        for (_, line) in lines {
+            if let Ok(session) = Arc::try_unwrap(line) {
+                session.into_inner().close().await;
+            }
+        }
+    }
+
+    async fn greet(&self, place: &Place) -> Result<Greeting, Lost> {
+        let line = self.line(place).await?;
+        let session = line.lock().await;
+        Ok(Greeting {
+            facts: session.facts().clone(),
+            due: session.due().to_vec(),
+        })
+    }
+
+    async fn line(&self, place: &Place) -> Result<Line1, Lost> {
+        if let Some(line) = self.sessions.lock().await.get(place) {
+            return Ok(Arc::clone(line));
+        }
+        let session = self.open(place).await?;
+        let line = Arc::new(Mutex::new(session));
+        let mut sessions = self.sessions.lock().await;
+        Ok(Arc::clone(
+            sessions.entry(place.clone()).or_insert_with(|| line),
+        ))
+    }
+
+    async fn open(&self, place: &Place) -> Result<Session, Lost> {
+        let target = self.target(place).map_err(|problems| {
+            let first = problems.iter().next().map(|p| p.message.clone());
+            Lost::Refused(Failure::new(first.unwrap_or_default()))
+        })?;
+        let teller = self.teller.clone();
+        let host = place.host.clone();
+        ssh::connect(&target, &self.worker, move |phase| {
+            teller.tell(Event::Reaching {
+                host: host.clone(),
+                phase: phase.to_owned(),
+            });
+        })
+        .await
+    }
+
+    fn target(&self, place: &Place) -> Result<ssh::Target, Problems> {
+        let prepared = self.prepared;
+        let common = prepared.common(&BTreeMap::new());
+        let ladder = plan::host_ladder(
+            &prepared.inventory,
+            &place.host,
+            &common,
+            &prepared.extra,
+            None,
+        );
+        let mut target = target::target(&place.host, &ladder, place.user.as_deref())?;
+        // A task delegated to the controller itself needs no SSH and no entry in the inventory.
+        if place.host == "localhost" && !prepared.inventory.hosts.contains_key("localhost") {
+            target.local = true;
+        }
+        Ok(target)
+    }
+
+    /// Whom the host's first steps want the worker to be.
+    fn first_user(&self, host: &str) -> Option<String> {
+        let lines = self
+            .prepared
+            .plan
+            .plays
+            .iter()
+            .flat_map(|p| &p.batches)
+            .filter_map(|b| b.hosts.get(host))
+            .flatten();
+        for line in lines {
+            if let Line::Carry { place, .. } = line
+                && place.host == host
+            {
+                return place.user.clone();
+            }
+        }
+        None
+    }
+
+    /// Gives a worker the content it asked for.
+    async fn give(&self, session: &mut Session, host: &str, digest: &Digest) -> Result<(), Lost> {
+        let mut sent = 0;
+        loop {
+            match self.prepared.depot.piece(digest, sent, PIECE) {
+                Err(reason) => {
+                    let digest = digest.clone();
+                    return session.send(&ToWorker::Refused { digest, reason }).await;
+                }
+                Ok(data) => {
+                    let last = data.is_empty();
+                    sent += data.len() as u64;
+                    let digest_of = digest.clone();
+                    session
+                        .send(&ToWorker::Piece {
+                            digest: digest_of,
+                            data,
+                        })
+                        .await?;
+                    if let Some((name, size)) = self.prepared.depot.describe(digest) {
+                        self.teller.tell(Event::Sending {
+                            host: host.to_owned(),
+                            name,
+                            sent,
+                            size,
+                        });
+                    }
+                    if last {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+}

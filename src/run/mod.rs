@@ -1,0 +1,19 @@
+//! DO: walks a playbook play by play and batch by batch, and tells what happens.
+//!
+//! Nothing in here prints: everything goes out as events, through one channel, in one order.
+//! A failed host is data and ends in the recap; a mistake in the input ends the run before any host is
+//! contacted.
+
+mod depot;
+mod drive;
+mod fleet;
+mod play;
+mod prepare;
+mod target;
+mod teller;
+
+pub use depot::Depot;
+pub use fleet::Fleet;
+pub use play::execute;
+pub use prepare::{Options, Prepared};
+pub use teller::Teller;

@@ -1,0 +1,333 @@
+//! Everything that can be known before the first host is touched.
+
+use super::depot::Depot;
+use super::target;
+use crate::inventory::{HostPattern, Inventory};
+use crate::plan::{self, Files, HostState, Plan, Tags, World, assumed_facts, common_layer};
+use crate::playbook::{self, Play, Playbook};
+use crate::source::{Library, Problem, Problems, Result};
+use crate::vars::{Layer, Scope, Unresolved};
+use crate::wire::Facts;
+use indexmap::IndexMap;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What was asked for on the command line.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// A name or a path.
+    pub playbook: String,
+    pub inventory: Vec<PathBuf>,
+    pub limit: Option<String>,
+    pub tags: Tags,
+    /// `-e`, in order.
+    pub extra_vars: Vec<String>,
+    pub check: bool,
+    pub diff: bool,
+    /// Connections opened at the same time.
+    pub forks: usize,
+    /// The folder whose `playbooks/` and `roles/` come before the built-in ones.
+    pub project: PathBuf,
+}
+
+/// The input, loaded and found right.
+pub struct Prepared {
+    pub options: Options,
+    pub inventory: Inventory,
+    pub playbook: Playbook,
+    pub extra: Arc<Layer>,
+    pub depot: Depot,
+    /// The hosts of each play, in inventory order, after `--limit`.
+    pub hosts: Vec<Vec<String>>,
+    pub vars_files: Vec<Vec<Arc<Layer>>>,
+    pub playbook_dir: PathBuf,
+    /// The plan as far as it can be known offline.
+    pub plan: Plan,
+}
+
+impl Prepared {
+    /// Loads and lints. Contacts nothing; all mistakes come together.
+    pub fn new(options: Options) -> Result<Self> {
+        let library = Library::new(&options.project);
+        let mut problems = Problems::new();
+        let inventory = problems.take(Inventory::load(&options.inventory));
+        let playbook = problems.take(Playbook::load(&library, &options.playbook));
+        let extra = problems.take(extra_vars(&options.extra_vars));
+        let (Some(inventory), Some(playbook), Some(extra)) = (inventory, playbook, extra) else {
+            return Err(problems);
+        };
+        let playbook_dir = folder_of(&options);
+        let depot = Depot::new(library, vec![playbook_dir.clone(), options.project.clone()]);
+        let mut prepared = Self {
+            options,
+            inventory,
+            playbook,
+            extra,
+            depot,
+            hosts: vec![],
+            vars_files: vec![],
+            playbook_dir,
+            plan: Plan::default(),
+        };
+        prepared.select(&mut problems);
+        prepared.load_vars_files(&mut problems);
+        prepared.check_pattern(&mut problems);
+        prepared.check_targets(&mut problems);
+        prepared.check_plays(&mut problems);
+        problems.or(prepared)
+    }
+
+    /// Every host that some play of this run has, in inventory order.
+    pub fn all_hosts(&self) -> Vec<String> {
+        self.inventory
+            .hosts
+            .keys()
+            .filter(|h| self.hosts.iter().any(|play| play.contains(h)))
+            .cloned()
+            .collect()
+    }
+
+    /// The layer that is the same for all hosts, with what is known of facts.
+    pub fn common(&self, facts: &BTreeMap<String, Arc<Layer>>) -> Arc<Layer> {
+        Arc::new(common_layer(
+            &self.inventory,
+            &self.playbook_dir.display().to_string(),
+            &self.extra,
+            facts,
+        ))
+    }
+
+    pub fn world(&self, at: usize, common: Arc<Layer>) -> Option<World<'_>> {
+        let play = self.playbook.plays.get(at)?;
+        let mut world = World::new(
+            &self.inventory,
+            &self.playbook,
+            play,
+            Arc::clone(&self.extra),
+            &self.depot,
+            self.options.tags.clone(),
+            self.options.check,
+            common,
+        );
+        world.play_hosts = self.hosts.get(at).cloned().unwrap_or_default();
+        world.vars_files = self.vars_files.get(at).cloned().unwrap_or_default();
+        Some(world)
+    }
+
+    fn select(&mut self, problems: &mut Problems) {
+        let limit = self.limit(problems);
+        let common = self.common(&BTreeMap::new());
+        for at in 0..self.playbook.plays.len() {
+            let chosen = self.hosts_of_play(at, &common);
+            let mut hosts = problems.take(chosen).unwrap_or_default();
+            if let Some(limit) = &limit {
+                hosts.retain(|h| limit.contains(h));
+            }
+            self.hosts.push(hosts);
+        }
+        if problems.is_empty() && self.hosts.iter().all(Vec::is_empty) {
+            problems.push(
+                Problem::new(format!("no play of `{}` has a host", self.playbook.name)).help(
+                    "`apim-deploy inventory graph -i INVENTORY` shows the groups; \
+                     README.md lists those that the playbooks know",
+                ),
+            );
+        }
+    }
+
+    fn hosts_of_play(&self, at: usize, common: &Arc<Layer>) -> Result<Vec<String>> {
+        let Some(world) = self.world(at, Arc::clone(common)) else {
+            return Ok(vec![]);
+        };
+        let text = plan::hosts_text(&world)?;
+        let pattern = HostPattern::parse(&text, Some(&world.play.hosts.span))?;
+        pattern.select(&self.inventory)
+    }
+
+    fn limit(&self, problems: &mut Problems) -> Option<Vec<String>> {
+        let text = self.options.limit.as_deref()?;
+        let hosts = HostPattern::limit(text).and_then(|p| {
+            let hosts = p.select(&self.inventory)?;
+            if hosts.is_empty() {
+                return Err(Problem::new(format!("--limit `{text}` matches no host"))
+                    .help("`apim-deploy inventory graph -i INVENTORY` shows what there is")
+                    .into());
+            }
+            Ok(hosts)
+        });
+        Some(problems.take(hosts).unwrap_or_default())
+    }
+
+    fn load_vars_files(&mut self, problems: &mut Problems) {
+        let common = self.common(&BTreeMap::new());
+        for at in 0..self.playbook.plays.len() {
+            let layers = match self.world(at, Arc::clone(&common)) {
+                Some(world) => self.vars_files_of(world.play, &common, problems),
+                None => vec![],
+            };
+            self.vars_files.push(layers);
+        }
+    }
+
+    fn vars_files_of(
+        &self,
+        play: &Play,
+        common: &Arc<Layer>,
+        problems: &mut Problems,
+    ) -> Vec<Arc<Layer>> {
+        let mut ladder = crate::vars::Ladder::default();
+        ladder.push(Arc::clone(common));
+        ladder.push(Arc::clone(&play.vars));
+        ladder.push(Arc::clone(&self.extra));
+        let scope = Scope::new(&ladder);
+        let mut layers = Vec::new();
+        for node in &play.vars_files {
+            let loaded = scope.text(node).map_err(as_problems).and_then(|name| {
+                let path = self.playbook_dir.join(&name);
+                let path = if path.is_file() {
+                    path
+                } else {
+                    PathBuf::from(&name)
+                };
+                playbook::vars_file(&path)
+            });
+            layers.extend(problems.take(loaded).map(Arc::new));
+        }
+        layers
+    }
+
+    fn check_pattern(&self, problems: &mut Problems) {
+        let Some(pattern) = &self.playbook.pattern else {
+            return;
+        };
+        let groups = &self.inventory.groups;
+        let found = pattern.check(
+            |group| self.inventory.hosts_of(group).len(),
+            |group| groups.get(group).map(|g| g.span.clone()),
+            groups.keys().map(String::as_str),
+        );
+        for problem in found {
+            problems.push(problem);
+        }
+        self.check_packs(&pattern.packs, problems);
+    }
+
+    fn check_packs(&self, packs: &[crate::source::Node], problems: &mut Problems) {
+        let Some(first) = self.inventory.hosts.keys().next() else {
+            return;
+        };
+        let common = self.common(&BTreeMap::new());
+        let Some(world) = self.world(0, common) else {
+            return;
+        };
+        let host = HostState::new(first, &assumed_facts(first), vec![]);
+        // Role defaults of every play: the pattern stands before all of them.
+        let mut ladder = world.ladder(&host, None, &[]);
+        for at in 1..self.playbook.plays.len() {
+            if let Some(other) = self.world(at, Arc::clone(&world.common)) {
+                let defaults = other.ladder(&host, None, &[]).layers;
+                ladder.layers.splice(0..0, defaults);
+            }
+        }
+        let scope = Scope::new(&ladder);
+        for node in packs {
+            match scope.render(node) {
+                Err(unresolved) => problems.extend(as_problems(unresolved)),
+                Ok(value) => {
+                    for name in texts(&value) {
+                        if let Err(error) = self.depot.find(None, "files", &name) {
+                            problems.push(
+                                Problem::new(plan::missing(&name))
+                                    .at(&node.span)
+                                    .because(error)
+                                    .help("download it from WSO2 and put it there, or set the variable that names it"),
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn check_targets(&self, problems: &mut Problems) {
+        let common = self.common(&BTreeMap::new());
+        for host in self.all_hosts() {
+            let ladder = plan::host_ladder(&self.inventory, &host, &common, &self.extra, None);
+            problems.take(target::target(&host, &ladder, None));
+        }
+    }
+
+    /// Plans every play for its hosts as if they were plain machines: undefined variables, wrong
+    /// parameters and missing files show now.
+    fn check_plays(&mut self, problems: &mut Problems) {
+        let assumed: BTreeMap<String, Facts> = self
+            .inventory
+            .hosts
+            .keys()
+            .map(|h| (h.clone(), assumed_facts(h)))
+            .collect();
+        let mut states: IndexMap<String, HostState> = assumed
+            .iter()
+            .map(|(h, facts)| (h.clone(), HostState::new(h, facts, vec![])))
+            .collect();
+        let facts = states
+            .iter()
+            .map(|(h, s)| (h.clone(), Arc::clone(&s.facts)))
+            .collect();
+        let common = self.common(&facts);
+        let mut plan = Plan::default();
+        for at in 0..self.playbook.plays.len() {
+            let Some(mut world) = self.world(at, Arc::clone(&common)) else {
+                continue;
+            };
+            let mut hosts: IndexMap<String, HostState> = world
+                .play_hosts
+                .iter()
+                .filter_map(|h| Some((h.clone(), states.get(h)?.clone())))
+                .collect();
+            let previewed = plan::preview(&mut world, &mut hosts);
+            plan.plays.extend(problems.take(previewed));
+            states.extend(hosts);
+        }
+        self.plan = plan;
+    }
+}
+
+fn extra_vars(texts: &[String]) -> Result<Arc<Layer>> {
+    let mut layer = Layer::new("extra vars");
+    let mut problems = Problems::new();
+    for text in texts {
+        if let Some(more) = problems.take(playbook::extra_vars(text)) {
+            layer.variables.extend(more.variables);
+        }
+    }
+    problems.or(Arc::new(layer))
+}
+
+/// Where the playbook is; for a built-in one, the project.
+fn folder_of(options: &Options) -> PathBuf {
+    let path = Path::new(&options.playbook);
+    match path.parent() {
+        Some(parent) if path.is_file() => parent.to_path_buf(),
+        _ => options.project.clone(),
+    }
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => vec![text.clone()],
+        Value::Array(list) => list.iter().flat_map(texts).collect(),
+        _ => vec![],
+    }
+}
+
+fn as_problems(unresolved: Unresolved) -> Problems {
+    match unresolved {
+        Unresolved::Wrong(problem) => (*problem).into(),
+        Unresolved::Pending { name, .. } => {
+            Problem::new(format!("`{name}` is not known before the run")).into()
+        }
+    }
+}

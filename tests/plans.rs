@@ -1,0 +1,261 @@
+//! The plan of every shipped playbook with every shipped inventory, as a document that reviewers read: what
+//! would be sent to whom, in which order, with every file as it would be written.
+
+mod support;
+
+use apim_deploy::plan::{Line, Plan};
+use apim_deploy::wire::{Action, Block, Item, Step};
+use serde_json::Value;
+use std::fmt::Write as _;
+use support::{prepared, shipped};
+
+#[test]
+fn standard_ha() {
+    snapshot("standard-ha", "inventories/standard-ha.yaml");
+}
+
+#[test]
+fn standard_ha_without_streaming() {
+    snapshot("standard-ha", "inventories/standard-ha-mi.yaml");
+}
+
+/// Nodes of one cluster differ only where the product wants it; anything else is a copy that went wrong.
+/// The keys: `reference` section 4.3 of API-M's active-active page, MI's node id, SI's id and address.
+#[test]
+fn twins_differ_only_where_they_must() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = prepared(shipped(
+        dir.path(),
+        "standard-ha",
+        "inventories/standard-ha.yaml",
+    ))
+    .plan;
+    for (one, other, file, allowed) in [
+        (
+            "apim-1",
+            "apim-2",
+            "deployment.toml",
+            &["node_ip", "event_duplicate_url"][..],
+        ),
+        ("mi-1", "mi-2", "deployment.toml", &["node_id"][..]),
+        (
+            "si-1",
+            "si-2",
+            "deployment.yaml",
+            &["id", "advertisedHost"][..],
+        ),
+    ] {
+        let texts = [one, other].map(|host| file_of(&plan, host, file));
+        let differ: Vec<(&str, &str)> = texts[0]
+            .lines()
+            .zip(texts[1].lines())
+            .filter(|(a, b)| a != b)
+            .collect();
+        assert!(
+            !differ.is_empty(),
+            "{file} of {one} and {other} are the same"
+        );
+        for (a, _) in &differ {
+            let key = a.trim().split(['=', ':']).next().unwrap().trim();
+            assert!(
+                allowed.contains(&key),
+                "{one} and {other} differ in {file}: {a}"
+            );
+        }
+        assert_eq!(texts[0].lines().count(), texts[1].lines().count());
+    }
+}
+
+/// Secrets travel in environment files alone, never in a configuration file that people read and compare.
+#[test]
+fn no_password_in_a_file_that_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = prepared(shipped(
+        dir.path(),
+        "standard-ha",
+        "inventories/standard-ha.yaml",
+    ))
+    .plan;
+    for (host, step) in steps(&plan) {
+        let Action::Call { params, .. } = &step.action else {
+            continue;
+        };
+        if step.no_log {
+            continue;
+        }
+        for file in params["files"].as_array().into_iter().flatten() {
+            if file["secret"] == true {
+                continue;
+            }
+            let text = file.to_string();
+            for secret in support::SECRETS {
+                let (_, value) = secret.split_once('=').unwrap();
+                assert!(
+                    !text.contains(value),
+                    "{host}: {} shows {secret}",
+                    file["dest"]
+                );
+            }
+        }
+    }
+}
+
+fn snapshot(playbook: &str, inventory: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let prepared = prepared(shipped(dir.path(), playbook, inventory));
+    let text = shown(&prepared.plan).replace(&dir.path().display().to_string(), "PACKS");
+    let name = inventory
+        .trim_start_matches("inventories/")
+        .replace('/', "-");
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(format!("{playbook}@{name}"), text);
+    });
+}
+
+fn shown(plan: &Plan) -> String {
+    let mut text = String::new();
+    for play in &plan.plays {
+        writeln!(text, "play {}", play.name).unwrap();
+        for (number, batch) in play.batches.iter().enumerate() {
+            for (host, lines) in &batch.hosts {
+                writeln!(text, "\n  batch {} host {host}", number + 1).unwrap();
+                for line in lines {
+                    show_line(&mut text, line);
+                }
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn show_line(text: &mut String, line: &Line) {
+    match line {
+        Line::Deferred { task, after } => {
+            writeln!(text, "    {task}: decided after {after}").unwrap();
+        }
+        Line::Carry { place, items } => {
+            let user = place.user.as_deref().unwrap_or("login user");
+            writeln!(text, "    one message to {} as {user}", place.host).unwrap();
+            for item in items {
+                show_item(text, item, 6);
+            }
+        }
+    }
+}
+
+fn show_item(text: &mut String, item: &Item, indent: usize) {
+    match item {
+        Item::Step(step) => show_step(text, step, indent),
+        Item::Block(Block {
+            steps,
+            rescue,
+            always,
+        }) => {
+            for (name, part) in [("block", steps), ("rescue", rescue), ("always", always)] {
+                if !part.is_empty() {
+                    writeln!(text, "{:indent$}{name}", "").unwrap();
+                }
+                for item in part {
+                    show_item(text, item, indent + 2);
+                }
+            }
+        }
+    }
+}
+
+fn show_step(text: &mut String, step: &Step, indent: usize) {
+    let item = step
+        .item
+        .as_ref()
+        .map(|i| format!(" ({i})"))
+        .unwrap_or_default();
+    write!(text, "{:indent$}{}{item}", "", step.title).unwrap();
+    match &step.action {
+        Action::Skip { reason } => writeln!(text, "  skipped: {reason}").unwrap(),
+        Action::Call { module, params } => {
+            writeln!(text, "  [{module}]").unwrap();
+            show_value(text, params, indent + 4);
+        }
+    }
+    for handler in &step.notify {
+        writeln!(text, "{:1$}-> {handler}", "", indent + 4).unwrap();
+    }
+}
+
+/// YAML-like, with texts of several lines as blocks.
+fn show_value(text: &mut String, value: &Value, indent: usize) {
+    let pad = " ".repeat(indent);
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value {
+                    Value::Object(_) | Value::Array(_) => {
+                        writeln!(text, "{pad}{key}:").unwrap();
+                        show_value(text, value, indent + 2);
+                    }
+                    Value::String(block) if block.contains('\n') => {
+                        writeln!(text, "{pad}{key}: |").unwrap();
+                        for line in block.lines() {
+                            writeln!(text, "{pad}  {line}").unwrap();
+                        }
+                    }
+                    other => writeln!(text, "{pad}{key}: {other}").unwrap(),
+                }
+            }
+        }
+        Value::Array(list) => {
+            for value in list {
+                if value.is_object() {
+                    writeln!(text, "{pad}-").unwrap();
+                    show_value(text, value, indent + 2);
+                } else {
+                    writeln!(text, "{pad}- {value}").unwrap();
+                }
+            }
+        }
+        other => writeln!(text, "{pad}{other}").unwrap(),
+    }
+}
+
+fn steps(plan: &Plan) -> Vec<(String, &Step)> {
+    fn below<'p>(item: &'p Item, host: &str, found: &mut Vec<(String, &'p Step)>) {
+        match item {
+            Item::Step(step) => found.push((host.to_owned(), step)),
+            Item::Block(block) => {
+                for item in block.steps.iter().chain(&block.rescue).chain(&block.always) {
+                    below(item, host, found);
+                }
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for batch in plan.plays.iter().flat_map(|p| &p.batches) {
+        for (host, lines) in &batch.hosts {
+            for line in lines {
+                if let Line::Carry { items, .. } = line {
+                    for item in items {
+                        below(item, host, &mut found);
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The text of a file that `instance` would put on a host.
+fn file_of(plan: &Plan, host: &str, name: &str) -> String {
+    steps(plan)
+        .into_iter()
+        .filter(|(h, _)| h == host)
+        .filter_map(|(_, step)| match &step.action {
+            Action::Call { params, .. } => params["files"].as_array(),
+            Action::Skip { .. } => None,
+        })
+        .flatten()
+        .find(|f| f["dest"].as_str().is_some_and(|d| d.ends_with(name)))
+        .and_then(|f| f["content"]["text"].as_str())
+        .unwrap_or_else(|| panic!("{host} gets no {name}"))
+        .to_owned()
+}
