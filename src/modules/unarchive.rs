@@ -9,9 +9,8 @@
 
 use super::shared::content::{self, Source};
 use super::shared::permissions::Permissions;
-use super::shared::unpack::{self, Choice, Owner, Thing, ThingKind, Things};
 use super::{Brings, Kind, Module};
-use crate::system::{FileKind, Meta, Result, System, hex};
+use crate::system::{Choice, FileKind, Meta, Owner, Result, System, Thing, ThingKind, Things, hex};
 use crate::wire::{Content, Failure};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::Deserialize;
@@ -61,6 +60,52 @@ pub enum Change {
     Mode(Vec<(PathBuf, u32)>),
 }
 
+/// What became of something that came out of the archive.
+enum Sight {
+    /// Gone or altered.
+    Lost,
+    /// There, and somebody else's business.
+    Theirs,
+    Ours(Meta),
+}
+
+/// All that differs from what came out of the archive.
+#[derive(Default)]
+struct Drift {
+    lost: BTreeSet<PathBuf>,
+    owner: Vec<PathBuf>,
+    mode: Vec<(PathBuf, u32)>,
+}
+
+impl Drift {
+    fn lost(&mut self, path: &Path) {
+        self.lost.insert(path.to_owned());
+    }
+
+    fn compare(&mut self, path: &Path, found: &Meta, (uid, gid): Owner, bits: Option<u32>) {
+        if uid.is_some_and(|uid| uid != found.uid) || gid.is_some_and(|gid| gid != found.gid) {
+            self.owner.push(path.to_owned());
+        }
+        if let Some(bits) = bits.filter(|bits| *bits != found.mode) {
+            self.mode.push((path.to_owned(), bits));
+        }
+    }
+
+    fn changes(self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        if !self.lost.is_empty() {
+            changes.push(Change::Restore(self.lost));
+        }
+        if !self.owner.is_empty() {
+            changes.push(Change::Owner(self.owner));
+        }
+        if !self.mode.is_empty() {
+            changes.push(Change::Mode(self.mode));
+        }
+        changes
+    }
+}
+
 impl Unarchive {
     fn source(&self) -> Result<Source<'_>> {
         match (&self.content, &self.src) {
@@ -108,61 +153,52 @@ impl Unarchive {
     fn judge(&self, system: &System, things: &Things) -> Result<Vec<Change>> {
         let keep = globs("keep", &self.keep)?;
         let owner = self.owner(system)?;
-        let (mut restore, mut own, mut permit) = (BTreeSet::new(), Vec::new(), Vec::new());
+        let mut drift = Drift::default();
         for (path, thing) in things {
-            let Some(found) = self.find(system, path, thing)? else {
-                restore.insert(path.clone());
-                continue;
-            };
-            if keep.is_match(path) {
-                continue;
-            }
-            if self.altered(system, path, thing, &found)? {
-                restore.insert(path.clone());
-                continue;
-            }
-            if owner.0.is_some_and(|uid| uid != found.uid)
-                || owner.1.is_some_and(|gid| gid != found.gid)
-            {
-                own.push(path.clone());
-            }
-            if let Some(mode) = thing.bits(self.mode.as_ref()).filter(|mode| *mode != found.mode) {
-                permit.push((path.clone(), mode));
+            match self.look(system, path, thing, &keep)? {
+                Sight::Lost => drift.lost(path),
+                Sight::Theirs => {}
+                Sight::Ours(found) => drift.compare(path, &found, owner, self.bits(thing)),
             }
         }
-        let mut changes = Vec::new();
-        if !restore.is_empty() {
-            changes.push(Change::Restore(restore));
-        }
-        if !own.is_empty() {
-            changes.push(Change::Owner(own));
-        }
-        if !permit.is_empty() {
-            changes.push(Change::Mode(permit));
-        }
-        Ok(changes)
+        Ok(drift.changes())
     }
 
-    /// A folder that was moved to another disk, with a link in its place, is still the folder.
-    fn find(&self, system: &System, path: &Path, thing: &Thing) -> Result<Option<Meta>> {
-        let path = self.dest.join(path);
-        match thing.kind {
-            ThingKind::Folder => system.meta(&system.follow(&path)?),
-            _ => system.meta(&path),
+    fn look(&self, system: &System, path: &Path, thing: &Thing, keep: &GlobSet) -> Result<Sight> {
+        let real = self.dest.join(path);
+        let Some(found) = system.meta(&real)? else {
+            return Ok(Sight::Lost);
+        };
+        if keep.is_match(path) {
+            return Ok(Sight::Theirs);
         }
-    }
-
-    fn altered(&self, system: &System, path: &Path, thing: &Thing, found: &Meta) -> Result<bool> {
-        Ok(match (&thing.kind, found.kind) {
-            (ThingKind::Folder, FileKind::Directory) => false,
+        let intact = match (&thing.kind, found.kind) {
+            (ThingKind::Folder, FileKind::Directory) => true,
+            // Someone moved the folder to another disk and left a link.
+            (ThingKind::Folder, FileKind::Link) => return Ok(Sight::Theirs),
             (ThingKind::File { size, modified }, FileKind::File) => {
-                *size != found.size || *modified != found.modified
+                *size == found.size && *modified == found.modified
             }
             (ThingKind::Link(target), FileKind::Link) => {
-                system.read_link(&self.dest.join(path))?.as_ref() != Some(target)
+                system.read_link(&real)?.as_ref() == Some(target)
             }
-            _ => true,
+            _ => false,
+        };
+        Ok(match intact {
+            true => Sight::Ours(found),
+            false => Sight::Lost,
         })
+    }
+
+    /// The permission bits that the task wants; a link has none of its own.
+    fn bits(&self, thing: &Thing) -> Option<u32> {
+        let is_folder = match thing.kind {
+            ThingKind::Folder => true,
+            ThingKind::File { .. } => false,
+            ThingKind::Link(_) => return None,
+        };
+        let mode = self.mode.as_ref();
+        Some(mode.map_or(thing.mode, |mode| mode.over(thing.mode, is_folder)))
     }
 
     /// Unpacks everything, or `only` some of it, and notes what is there now.
@@ -175,10 +211,10 @@ impl Unarchive {
             include: &globs("include", &self.include)?,
             exclude: &globs("exclude", &self.exclude)?,
             only,
-            mode: self.mode.as_ref(),
+            bits: &|thing| self.bits(thing),
             owner: self.owner(system)?,
         };
-        let unpacked = unpack::unpack(system, &archive, name, &self.dest, &choice)?;
+        let unpacked = system.unpack(&archive, name, &self.dest, &choice)?;
         unpacked.place(system, &self.dest, &globs("keep", &self.keep)?)?;
         let mut things = unpacked.things.clone();
         if let Some(only) = only {

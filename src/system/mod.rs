@@ -14,13 +14,14 @@ mod files;
 mod http;
 mod notes;
 mod resolve;
+mod unpack;
 mod users;
 
-pub use archive::{Member, MemberKind, read_archive};
 pub use command::{Answer, Command, Output, tail};
 pub use files::{Kind as FileKind, Meta, digest_of, failed, hex, ourselves};
 pub use http::{Request, Response};
 pub use notes::Notes;
+pub use unpack::{Choice, Owner, Thing, ThingKind, Things, Unpacked};
 pub use users::{Group, User};
 
 use crate::wire::{Digest, Failure};

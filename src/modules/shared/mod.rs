@@ -12,10 +12,9 @@ pub mod placed;
 pub mod program;
 pub mod sql;
 pub mod unit;
-pub mod unpack;
 pub mod words;
 
-/// Serde's default for a parameter that is on unless it is switched off.
+/// For parameters that are true unless someone says otherwise.
 pub fn yes() -> bool {
     true
 }

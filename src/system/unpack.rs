@@ -3,8 +3,8 @@
 //! Nothing here follows a link: files come first and links last, so no member can be written
 //! through another. What is unpacked is then moved into place by renames.
 
-use super::permissions::Permissions;
-use crate::system::{Member, MemberKind, Result, System, failed, read_archive};
+use super::archive::{Member, MemberKind, read_archive};
+use super::{Result, System, failed};
 use crate::wire::Failure;
 use globset::GlobSet;
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,8 @@ pub struct Choice<'a> {
     pub exclude: &'a GlobSet,
     /// Just these, when some files of an unpacked archive need to be put back.
     pub only: Option<&'a BTreeSet<PathBuf>>,
-    pub mode: Option<&'a Permissions>,
+    /// The permission bits that a thing is given; `None` leaves it alone.
+    pub bits: &'a dyn Fn(&Thing) -> Option<u32>,
     pub owner: Owner,
 }
 
@@ -44,18 +45,6 @@ pub struct Thing {
     pub kind: ThingKind,
     /// Permission bits by the archive's word.
     pub mode: u32,
-}
-
-impl Thing {
-    /// The permission bits with `wanted` on top; a link has none of its own.
-    pub fn bits(&self, wanted: Option<&Permissions>) -> Option<u32> {
-        let is_folder = match self.kind {
-            ThingKind::Folder => true,
-            ThingKind::File { .. } => false,
-            ThingKind::Link(_) => return None,
-        };
-        Some(wanted.map_or(self.mode, |wanted| wanted.over(self.mode, is_folder)))
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,38 +68,40 @@ pub struct Unpacked {
     pub things: Things,
 }
 
-/// Unpacks the archive at the real path `archive` beside the contents of `dest`.
-pub fn unpack(
-    system: &System,
-    archive: &Path,
-    name: &str,
-    dest: &Path,
-    choice: &Choice<'_>,
-) -> Result<Unpacked> {
-    let dest = system.locate(dest);
-    clear_leftovers(&dest);
-    let folder = tempfile::Builder::new()
-        .prefix(PREFIX)
-        .tempdir_in(&dest)
-        .map_err(|e| failed("unpack into", &dest, &e))?;
-    let packed = fs::metadata(archive).map_err(|e| failed("read", archive, &e))?;
-    let mut unpacker = Unpacker {
-        system,
-        name,
-        choice,
-        root: folder.path(),
-        dest: &dest,
-        room: ALWAYS_ALLOWED + packed.size() * MOST_GROWTH,
-        members: 0,
-        bytes: 0,
-        told: Instant::now(),
-        links: Vec::new(),
-        things: Things::new(),
-    };
-    read_archive(archive, name, &mut |member| unpacker.take(member))?;
-    unpacker.make_links()?;
-    let things = unpacker.things;
-    Ok(Unpacked { folder, things })
+impl System {
+    /// Unpacks the archive at the real path `archive` into a fresh folder inside `dest`.
+    pub fn unpack(
+        &self,
+        archive: &Path,
+        name: &str,
+        dest: &Path,
+        choice: &Choice<'_>,
+    ) -> Result<Unpacked> {
+        let dest = self.locate(dest);
+        clear_leftovers(&dest);
+        let folder = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .tempdir_in(&dest)
+            .map_err(|e| failed("unpack into", &dest, &e))?;
+        let packed = fs::metadata(archive).map_err(|e| failed("read", archive, &e))?;
+        let mut unpacker = Unpacker {
+            system: self,
+            name,
+            choice,
+            root: folder.path(),
+            dest: &dest,
+            room: ALWAYS_ALLOWED + packed.size() * MOST_GROWTH,
+            members: 0,
+            bytes: 0,
+            told: Instant::now(),
+            links: Vec::new(),
+            things: Things::new(),
+        };
+        read_archive(archive, name, &mut |member| unpacker.take(member))?;
+        unpacker.make_links()?;
+        let things = unpacker.things;
+        Ok(Unpacked { folder, things })
+    }
 }
 
 const PREFIX: &str = ".apim-deploy-unpack-";
@@ -149,7 +140,7 @@ impl Unpacker<'_> {
             return Err(self.refuse(&format!("it has more than {MOST_MEMBERS} members")));
         }
         self.tell();
-        let Some(path) = self.chosen(&member.name, &member.kind)? else {
+        let Some(path) = self.chosen(&member.name)? else {
             return Ok(());
         };
         // Nobody but the owner may write, and nothing runs with another's rights.
@@ -166,17 +157,15 @@ impl Unpacker<'_> {
     }
 
     /// Where the member goes, if it is wanted. Names are judged even when it is not.
-    fn chosen(&self, name: &str, kind: &MemberKind) -> Result<Option<PathBuf>> {
+    fn chosen(&self, name: &str) -> Result<Option<PathBuf>> {
         let Some(path) = self.stripped(name)? else {
             return Ok(None);
         };
         let choice = self.choice;
-        let included = choice.include.is_empty() || choice.include.is_match(&path);
-        let wanted = included && !choice.exclude.is_match(&path);
-        let only = choice.only.is_none_or(|only| only.contains(&path));
-        // Folders that nobody asked for by name are made when a file needs them.
-        let idle = *kind == MemberKind::Folder && !choice.include.is_empty() && !included;
-        Ok((wanted && only && !idle).then_some(path))
+        let wanted = (choice.include.is_empty() || choice.include.is_match(&path))
+            && !choice.exclude.is_match(&path)
+            && choice.only.is_none_or(|only| only.contains(&path));
+        Ok(wanted.then_some(path))
     }
 
     /// The name without its leading folders; `None` when nothing is left.
@@ -252,7 +241,7 @@ impl Unpacker<'_> {
         if uid.is_some() || gid.is_some() {
             std::os::unix::fs::lchown(&real, uid, gid).map_err(|e| self.unwritten(path, &e))?;
         }
-        if let Some(bits) = thing.bits(self.choice.mode) {
+        if let Some(bits) = (self.choice.bits)(&thing) {
             fs::set_permissions(&real, fs::Permissions::from_mode(bits))
                 .map_err(|e| self.unwritten(path, &e))?;
         }
@@ -263,15 +252,12 @@ impl Unpacker<'_> {
     /// Counts what came out, not what the archive said would come.
     fn spend(&mut self, bytes: u64) -> Result<()> {
         self.bytes += bytes;
-        match self.room.checked_sub(bytes) {
-            Some(room) => self.room = room,
-            None => {
-                return Err(self.refuse(&format!(
-                    "it becomes more than {MOST_GROWTH} times its size, as only a bomb does"
-                )));
-            }
-        }
         self.tell();
+        self.room = self.room.checked_sub(bytes).ok_or_else(|| {
+            self.refuse(&format!(
+                "it becomes more than {MOST_GROWTH} times its size, as only a bomb does"
+            ))
+        })?;
         Ok(())
     }
 
@@ -316,18 +302,26 @@ impl Unpacker<'_> {
     fn second_name(&mut self, path: &Path, target: &str, mode: u32) -> Result<()> {
         let first = self.stripped(target)?.unwrap_or_default();
         let fresh = self.root.join(&first);
-        let first = if fresh.is_file() {
-            fresh
-        } else {
-            self.dest.join(&first)
+        // When some files are put back, the first name may be in place already.
+        let first = match fresh.exists() {
+            true => fresh,
+            false => self.dest.join(&first),
         };
-        let real = fs::symlink_metadata(&first).is_ok_and(|m| m.is_file());
-        if !real {
+        if !self.is_ours(&first) {
             let path = path.display();
             return Err(self.refuse(&format!("`{path}` is a second name of nothing")));
         }
         let mut content = fs::File::open(&first).map_err(|e| self.unwritten(path, &e))?;
         self.file(path, mode, &mut content)
+    }
+
+    /// A file below the destination that no link leads away from.
+    fn is_ours(&self, path: &Path) -> bool {
+        let inside = match (path.canonicalize(), self.dest.canonicalize()) {
+            (Ok(path), Ok(dest)) => path.starts_with(dest),
+            _ => false,
+        };
+        inside && fs::symlink_metadata(path).is_ok_and(|m| m.is_file())
     }
 
     fn tell(&mut self) {
