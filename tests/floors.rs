@@ -9,7 +9,15 @@ const MAY: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "event", "exit", "inventory", "modules", "plan", "report", "run", "source", "ssh",
+            "event",
+            "exit",
+            "inventory",
+            "modules",
+            "plan",
+            "report",
+            "run",
+            "source",
+            "ssh",
             "worker",
         ],
     ),
@@ -17,7 +25,15 @@ const MAY: &[(&str, &[&str])] = &[
     (
         "run",
         &[
-            "event", "inventory", "plan", "playbook", "source", "ssh", "system", "vars", "wire",
+            "event",
+            "inventory",
+            "plan",
+            "playbook",
+            "source",
+            "ssh",
+            "system",
+            "vars",
+            "wire",
         ],
     ),
     ("report", &["event", "wire"]),

@@ -24,11 +24,26 @@ fn standard_ha_without_streaming() {
 #[test]
 fn twins_differ_only_where_they_must() {
     let dir = tempfile::tempdir().unwrap();
-    let plan = prepared(shipped(dir.path(), "standard-ha", "inventories/standard-ha.yaml")).plan;
+    let plan = prepared(shipped(
+        dir.path(),
+        "standard-ha",
+        "inventories/standard-ha.yaml",
+    ))
+    .plan;
     for (one, other, file, allowed) in [
-        ("apim-1", "apim-2", "deployment.toml", &["node_ip", "event_duplicate_url"][..]),
+        (
+            "apim-1",
+            "apim-2",
+            "deployment.toml",
+            &["node_ip", "event_duplicate_url"][..],
+        ),
         ("mi-1", "mi-2", "deployment.toml", &["node_id"][..]),
-        ("si-1", "si-2", "deployment.yaml", &["id", "advertisedHost"][..]),
+        (
+            "si-1",
+            "si-2",
+            "deployment.yaml",
+            &["id", "advertisedHost"][..],
+        ),
     ] {
         let texts = [one, other].map(|host| file_of(&plan, host, file));
         let differ: Vec<(&str, &str)> = texts[0]
@@ -36,10 +51,16 @@ fn twins_differ_only_where_they_must() {
             .zip(texts[1].lines())
             .filter(|(a, b)| a != b)
             .collect();
-        assert!(!differ.is_empty(), "{file} of {one} and {other} are the same");
+        assert!(
+            !differ.is_empty(),
+            "{file} of {one} and {other} are the same"
+        );
         for (a, _) in &differ {
             let key = a.trim().split(['=', ':']).next().unwrap().trim();
-            assert!(allowed.contains(&key), "{one} and {other} differ in {file}: {a}");
+            assert!(
+                allowed.contains(&key),
+                "{one} and {other} differ in {file}: {a}"
+            );
         }
         assert_eq!(texts[0].lines().count(), texts[1].lines().count());
     }
@@ -49,7 +70,12 @@ fn twins_differ_only_where_they_must() {
 #[test]
 fn no_password_in_a_file_that_is_shown() {
     let dir = tempfile::tempdir().unwrap();
-    let plan = prepared(shipped(dir.path(), "standard-ha", "inventories/standard-ha.yaml")).plan;
+    let plan = prepared(shipped(
+        dir.path(),
+        "standard-ha",
+        "inventories/standard-ha.yaml",
+    ))
+    .plan;
     for (host, step) in steps(&plan) {
         let Action::Call { params, .. } = &step.action else {
             continue;
@@ -64,7 +90,11 @@ fn no_password_in_a_file_that_is_shown() {
             let text = file.to_string();
             for secret in support::SECRETS {
                 let (_, value) = secret.split_once('=').unwrap();
-                assert!(!text.contains(value), "{host}: {} shows {secret}", file["dest"]);
+                assert!(
+                    !text.contains(value),
+                    "{host}: {} shows {secret}",
+                    file["dest"]
+                );
             }
         }
     }
@@ -74,7 +104,9 @@ fn snapshot(playbook: &str, inventory: &str) {
     let dir = tempfile::tempdir().unwrap();
     let prepared = prepared(shipped(dir.path(), playbook, inventory));
     let text = shown(&prepared.plan).replace(&dir.path().display().to_string(), "PACKS");
-    let name = inventory.trim_start_matches("inventories/").replace('/', "-");
+    let name = inventory
+        .trim_start_matches("inventories/")
+        .replace('/', "-");
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!(format!("{playbook}@{name}"), text);
     });
@@ -133,7 +165,11 @@ fn show_item(text: &mut String, item: &Item, indent: usize) {
 }
 
 fn show_step(text: &mut String, step: &Step, indent: usize) {
-    let item = step.item.as_ref().map(|i| format!(" ({i})")).unwrap_or_default();
+    let item = step
+        .item
+        .as_ref()
+        .map(|i| format!(" ({i})"))
+        .unwrap_or_default();
     write!(text, "{:indent$}{}{item}", "", step.title).unwrap();
     match &step.action {
         Action::Skip { reason } => writeln!(text, "  skipped: {reason}").unwrap(),

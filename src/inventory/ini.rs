@@ -155,13 +155,11 @@ impl<'r> Reader<'r> {
         let (key, value) = text.split_once('=').filter(|(key, _)| !key.is_empty())?;
         let range = span.range.clone();
         let written = &self.file.text[range.clone()];
-        let behind = written
-            .split_once('=')
-            .map_or("", |(_, behind)| behind.trim_start());
-        let value_span = self.span(range.end - behind.len()..range.end);
+        let (before, behind) = written.split_once('=').unwrap_or((written, ""));
+        let value_span = self.span(range.end - behind.trim_start().len()..range.end);
         Some(Entry {
             key: key.trim().to_owned(),
-            key_span: self.span(range.start..range.start + key.trim().len()),
+            key_span: self.span(range.start..range.start + before.trim_end().len()),
             value: literal::read(value.trim(), &value_span),
         })
     }

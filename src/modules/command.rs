@@ -1,7 +1,7 @@
 //! `command`: runs a program, without a shell in between.
 
 use super::shared::program::{self, Guard};
-use super::{Kind, Module};
+use super::{Kind, Module, shared};
 use crate::system::{self, Result, System};
 use crate::wire::Failure;
 use serde::Deserialize;
@@ -19,12 +19,8 @@ pub struct Command {
     creates: Option<PathBuf>,
     removes: Option<PathBuf>,
     stdin: Option<String>,
-    #[serde(default = "yes")]
+    #[serde(default = "shared::yes")]
     stdin_add_newline: bool,
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl Command {

@@ -4,7 +4,7 @@ use super::shared::attributes::Attributes;
 use super::shared::content::{self, Source};
 use super::shared::permissions::Permissions;
 use super::shared::placed::{self, Placed, Rules};
-use super::{Brings, Kind, Module};
+use super::{Brings, Kind, Module, shared};
 use crate::system::{FileKind, Result, System};
 use crate::wire::{Content, Failure};
 use serde::Deserialize;
@@ -31,7 +31,7 @@ pub struct Copy {
     directory_mode: Option<Permissions>,
     #[serde(default)]
     backup: bool,
-    #[serde(default = "yes")]
+    #[serde(default = "shared::yes")]
     force: bool,
     validate: Option<String>,
 }
@@ -45,10 +45,6 @@ struct Leaf {
     content: Content,
     /// Where the task gives none.
     mode: Option<Permissions>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// What is wrong with the file at `path`.

@@ -140,11 +140,11 @@ impl DatabaseSchema {
         let name = self.engine.name(&self.database);
         match self.beside {
             false => format!(
-                "{} does not undo such scripts. The database was empty before: if nobody has used it since, `DROP DATABASE {name};` and run again",
+                "{} does not undo such scripts. The database was empty before: if nobody has used it since, DROP DATABASE {name}, and run again",
                 self.engine
             ),
             true => format!(
-                "{} does not undo such scripts. Drop the tables that the script made ({} and so on), then `DELETE FROM {RECORD} WHERE state = 'started';`, and run again",
+                "{} does not undo such scripts. Drop the tables that the script made ({} and so on), then DELETE FROM {RECORD} WHERE state = 'started', and run again",
                 self.engine,
                 self.markers.join(", ")
             ),

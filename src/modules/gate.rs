@@ -189,8 +189,7 @@ impl<'a> Watch<'a> {
         let unit = Unit::look(self.system, &self.gate.service)?;
         let name = &unit.name;
         if !unit.exists() {
-            return Err(Failure::new(format!("there is no unit {name} on this host"))
-                .help("put its unit file in place before this task, or correct `service`"));
+            return Err(unit::no_such_unit(name));
         }
         if unit.is_down() || unit.is_restarting() {
             return Err(self.in_vain(format!("{name} is not running: {}", unit.state())));
@@ -240,7 +239,7 @@ impl<'a> Watch<'a> {
                 };
                 failure.detail(holders).help(advice)
             }
-            false => failure.detail(unit::journal(self.system, &self.first.name)),
+            false => failure.detail(unit::journal(self.system, &self.first)),
         }
     }
 
@@ -368,7 +367,10 @@ impl<'a> HttpWatch<'a> {
         if self.wanted.contains.is_none() && self.regex.is_none() {
             return None;
         }
-        let body = response.text(1 << 20).unwrap_or_default();
+        let body = match response.text(1 << 20) {
+            Ok(body) => body,
+            Err(failure) => return Some(failure.message),
+        };
         match (&self.wanted.contains, &self.regex) {
             (Some(text), _) if !body.contains(text) => Some(format!("its answer lacks `{text}`")),
             (_, Some(regex)) if !regex.is_match(&body) => Some(format!("its answer does not match `{regex}`")),

@@ -237,7 +237,7 @@ impl Instance {
         while !patience.is_over() {
             system.progress(&format!(
                 "letting the cluster forget the old process: {} more",
-                spoken(left.saturating_sub(patience.waited()))
+                spoken(left.saturating_sub(patience.waited()) + Duration::from_millis(999))
             ));
             patience.rest(Duration::from_secs(1));
         }

@@ -78,8 +78,10 @@ pub trait Ready {
 pub struct Found<'a> {
     /// One phrase per change; empty when the host is as asked for.
     pub changes: Vec<String>,
-    correct: Box<dyn FnOnce(&System) -> Result<()> + 'a>,
+    correct: Correction<'a>,
 }
+
+type Correction<'a> = Box<dyn FnOnce(&System) -> Result<()> + 'a>;
 
 impl Found<'_> {
     /// Makes the changes; does nothing when there are none.
@@ -130,7 +132,11 @@ fn correct<M: Module>(module: &M, system: &System, changes: Vec<M::Change>) -> R
 
 /// A step that claims success and left a difference is the worst kind of failure.
 fn nothing_left<M: Module>(module: &M, system: &System) -> Result<()> {
-    let left: Vec<_> = module.check(system)?.iter().map(ToString::to_string).collect();
+    let left: Vec<_> = module
+        .check(system)?
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     if left.is_empty() {
         return Ok(());
     }

@@ -119,28 +119,26 @@ impl SelfSigned {
     }
 
     fn request(&self, key: &Path, cert: &Path) -> Command {
-        let names: Vec<_> = self.names.iter().map(|name| alternative(name)).collect();
-        // A subject may hold 64 letters; the names themselves are in the extension.
-        let first: String = self.names.iter().take(1).flat_map(|n| n.chars()).take(64).collect();
+        let (days, key, cert) = (self.days.to_string(), key.display().to_string(), cert.display().to_string());
         Command::new([
-            "openssl".to_owned(),
-            "req".into(),
-            "-x509".into(),
-            "-newkey".into(),
-            "rsa:2048".into(),
-            "-nodes".into(),
-            "-sha256".into(),
-            "-days".into(),
-            self.days.to_string(),
-            "-subj".into(),
-            format!("/CN={first}"),
-            "-addext".into(),
-            format!("subjectAltName={}", names.join(",")),
-            "-keyout".into(),
-            key.display().to_string(),
-            "-out".into(),
-            cert.display().to_string(),
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha256", "-days", &days,
+            "-config", "/dev/stdin", "-keyout", &key, "-out", &cert,
         ])
+        .input(self.config())
+    }
+
+    /// A configuration of our own: that of the distribution would make it a certificate authority,
+    /// which careful clients refuse as a server.
+    fn config(&self) -> String {
+        // A subject may hold 64 letters; the names themselves are in the extension.
+        let subject: String = self.names.iter().take(1).flat_map(|n| n.chars()).take(64).collect();
+        let names: Vec<_> = self.names.iter().map(|name| alternative(name)).collect();
+        format!(
+            "[req]\nprompt = no\ndistinguished_name = subject\nx509_extensions = server\n\
+             [subject]\nCN = {subject}\n\
+             [server]\nbasicConstraints = critical, CA:FALSE\nextendedKeyUsage = serverAuth\nsubjectAltName = {}\n",
+            names.join(", ")
+        )
     }
 
     fn put(&self, system: &System, from: &Path, to: &Path, usual: Option<u32>) -> Result<()> {

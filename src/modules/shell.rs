@@ -1,7 +1,7 @@
 //! `shell`: runs a line through the host's shell.
 
 use super::shared::program::{self, Guard};
-use super::{Kind, Module};
+use super::{Kind, Module, shared};
 use crate::system::{Command, Result, System};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -19,16 +19,12 @@ pub struct Shell {
     #[serde(default = "sh")]
     executable: String,
     stdin: Option<String>,
-    #[serde(default = "yes")]
+    #[serde(default = "shared::yes")]
     stdin_add_newline: bool,
 }
 
 fn sh() -> String {
     "/bin/sh".into()
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl Shell {

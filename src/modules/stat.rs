@@ -1,6 +1,6 @@
 //! `stat`: what a path is, for tasks that decide by it.
 
-use super::{Kind, Module};
+use super::{Kind, Module, shared};
 use crate::system::{FileKind, Meta, Result, System};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -14,7 +14,7 @@ pub struct Stat {
     /// Looks at what a link points to, not at the link.
     #[serde(default)]
     follow: bool,
-    #[serde(default = "yes")]
+    #[serde(default = "shared::yes")]
     get_checksum: bool,
     #[serde(default, rename = "checksum_algorithm")]
     _checksum_algorithm: Algorithm,
@@ -26,10 +26,6 @@ pub struct Stat {
 enum Algorithm {
     #[default]
     Sha256,
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl Stat {

@@ -6,7 +6,7 @@ use super::shared::attributes::Attributes;
 use super::shared::content::{self, Source};
 use super::shared::permissions::Permissions;
 use super::shared::placed::{Change, Placed, Rules};
-use super::{Brings, Kind, Module};
+use super::{Brings, Kind, Module, shared};
 use crate::system::{Result, System};
 use crate::wire::{Content, Failure};
 use serde::Deserialize;
@@ -26,13 +26,9 @@ pub struct Template {
     mode: Option<Permissions>,
     #[serde(default)]
     backup: bool,
-    #[serde(default = "yes")]
+    #[serde(default = "shared::yes")]
     force: bool,
     validate: Option<String>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl Template {

@@ -1,6 +1,6 @@
 //! `user`: a local user, with its groups, home and shell.
 
-use super::{Kind, Module};
+use super::{Kind, Module, shared};
 use crate::system::{Command, Result, System, User as Found};
 use crate::wire::Failure;
 use serde::Deserialize;
@@ -24,7 +24,7 @@ pub struct User {
     /// The old home moves along when `home` changes.
     #[serde(default)]
     move_home: bool,
-    #[serde(default = "yes")]
+    #[serde(default = "shared::yes")]
     create_home: bool,
     shell: Option<String>,
     comment: Option<String>,
@@ -46,10 +46,6 @@ enum State {
     #[default]
     Present,
     Absent,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// A hash in a playbook is in every clone of it, and no run can tell that it is stale.

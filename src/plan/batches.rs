@@ -60,7 +60,9 @@ fn shown(node: &Node) -> String {
 fn wrong(span: &Span, found: &str) -> Problem {
     Problem::new(format!("`serial` cannot be {found}"))
         .at(span)
-        .because("neither a count of 1 or more, nor a percentage from 1% to 100%, nor a list of those")
+        .because(
+            "neither a count of 1 or more, nor a percentage from 1% to 100%, nor a list of those",
+        )
         .help("write `serial: 1`, `serial: \"25%\"` or `serial: [1, \"25%\", \"50%\"]`")
 }
 
@@ -107,7 +109,10 @@ mod tests {
             Yaml::List(vec![]),
             Yaml::Bool(true),
         ] {
-            assert!(batches(&hosts, Some(&node(serial.clone()))).is_err(), "{serial:?}");
+            assert!(
+                batches(&hosts, Some(&node(serial.clone()))).is_err(),
+                "{serial:?}"
+            );
         }
     }
 }

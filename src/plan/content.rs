@@ -142,9 +142,7 @@ impl Bringing<'_> {
             Some(file) => Arc::clone(file),
             None => {
                 let found = self.find("templates", name, span)?;
-                self.files
-                    .text(&found)
-                    .map_err(|e| wrong(span, name, &e))?
+                self.files.text(&found).map_err(|e| wrong(span, name, &e))?
             }
         };
         Ok(Content::Text(self.scope.file(&file)?))
@@ -153,7 +151,7 @@ impl Bringing<'_> {
     fn find(&self, folder: &str, name: &str, span: &Span) -> Result<Found, Unresolved> {
         self.files
             .find(self.role, folder, name)
-            .map_err(|e| wrong(span, name, &e))
+            .map_err(|error| Problem::new(missing(name)).at(span).because(error).into())
     }
 
     fn content(&self, found: &Found, name: &str, span: &Span) -> Result<Value, Unresolved> {
@@ -181,6 +179,11 @@ fn text_of(params: &Map<String, Value>, field: &str) -> Option<String> {
 
 fn as_value(content: &Content) -> Value {
     serde_json::to_value(content).unwrap_or_default()
+}
+
+/// What is said of a file that is not there; one text, so that it is said once.
+pub fn missing(name: &str) -> String {
+    format!("`{name}` is missing on the controller")
 }
 
 fn wrong(span: &Span, name: &str, error: &str) -> Unresolved {

@@ -25,9 +25,15 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Turn {
     /// Send these, then [`Cursor::hear`] what became of them.
-    Carry { place: Place, items: Vec<Item> },
+    Carry {
+        place: Place,
+        items: Vec<Item>,
+    },
     /// Only in a preview: the task is planned when the result it reads is in.
-    Deferred { title: String, after: String },
+    Deferred {
+        title: String,
+        after: String,
+    },
     Done,
 }
 
@@ -116,7 +122,10 @@ enum Progress<'a> {
     /// The list must be sent, and its results heard, before this task can be looked at.
     FlushFirst,
     /// Only in a preview.
-    Deferred { title: String, after: String },
+    Deferred {
+        title: String,
+        after: String,
+    },
     /// Nothing to send: an include, a block that is walked, a task left out by tags.
     Moved,
     /// Steps in the queue, to be sent one by one.
@@ -294,7 +303,11 @@ impl<'a> Cursor<'a> {
             host.expect(register, &title);
         }
         if let Written::SetFact { facts } = &task.action {
-            for entry in facts.as_map().map(|m| m.entries.as_slice()).unwrap_or_default() {
+            for entry in facts
+                .as_map()
+                .map(|m| m.entries.as_slice())
+                .unwrap_or_default()
+            {
                 host.expect(&entry.key, &title);
             }
         }
@@ -404,7 +417,8 @@ impl<'a> Cursor<'a> {
                     item: one.step.item.clone(),
                     handler: one.step.handler.is_some(),
                     ignore_errors: one.step.ignore_errors,
-                    verdict: verdict::needed(task) && matches!(one.step.action, Action::Call { .. }),
+                    verdict: verdict::needed(task)
+                        && matches!(one.step.action, Action::Call { .. }),
                     task,
                     number: one.step.task,
                     over: one.over,
@@ -433,11 +447,7 @@ impl<'a> Cursor<'a> {
         place: Option<&Place>,
         clear: bool,
     ) -> Result<Progress<'a>, Problem> {
-        let before = (
-            host.clone(),
-            self.registers.len(),
-            self.notified.clone(),
-        );
+        let before = (host.clone(), self.registers.len(), self.notified.clone());
         let mut at = place.cloned();
         match self.whole(host, task, over, &mut at) {
             Ok(Some(block)) => {
@@ -565,7 +575,12 @@ impl<'a> Cursor<'a> {
             }
             return Ok(Progress::Moved);
         }
-        Ok(Progress::Push(stage_frames(task, Stage::Always, failed, over)))
+        Ok(Progress::Push(stage_frames(
+            task,
+            Stage::Always,
+            failed,
+            over,
+        )))
     }
 
     /// `include_tasks`: its condition and loop belong to the include itself.
@@ -758,9 +773,18 @@ impl Register {
         let told = told.get(&id)?;
         let mut result = told.result.clone().unwrap_or_default();
         let is = |o: bool| Value::Bool(o);
-        result.insert("changed".into(), is(matches!(told.outcome, Outcome::Changed(_))));
-        result.insert("failed".into(), is(matches!(told.outcome, Outcome::Failed(_))));
-        result.insert("skipped".into(), is(matches!(told.outcome, Outcome::Skipped(_))));
+        result.insert(
+            "changed".into(),
+            is(matches!(told.outcome, Outcome::Changed(_))),
+        );
+        result.insert(
+            "failed".into(),
+            is(matches!(told.outcome, Outcome::Failed(_))),
+        );
+        result.insert(
+            "skipped".into(),
+            is(matches!(told.outcome, Outcome::Skipped(_))),
+        );
         if let Outcome::Failed(failure) = &told.outcome {
             result
                 .entry("msg")

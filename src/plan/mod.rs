@@ -22,9 +22,11 @@ mod verdict;
 mod world;
 
 pub use batches::batches;
-pub use content::{Files, Found};
+pub use content::{Files, Found, missing};
 pub use cursor::{About, Answer, Cursor, Leg, Place, Turn};
-pub use preview::{BatchPlan, Line, Plan, PlayPlan, Stretch, hosts_text, preview, share, stretches};
+pub use preview::{
+    BatchPlan, Line, Plan, PlayPlan, Stretch, hosts_text, preview, share, stretches,
+};
 pub use state::HostState;
 pub use tags::Tags;
 pub use verdict::Verdict;

@@ -113,7 +113,9 @@ fn walk(
         match cursor.next(host) {
             Ok(Turn::Done) => return,
             Ok(Turn::Carry { place, items }) => lines.push(Line::Carry { place, items }),
-            Ok(Turn::Deferred { title, after }) => lines.push(Line::Deferred { task: title, after }),
+            Ok(Turn::Deferred { title, after }) => {
+                lines.push(Line::Deferred { task: title, after })
+            }
             Err(problem) => problems.push(problem),
         }
     }

@@ -86,9 +86,8 @@ impl Stepping<'_> {
         step.ignore_errors = flag(&scope, settings.ignore_errors.as_ref())?.unwrap_or(false);
         step.no_log = flag(&scope, settings.no_log.as_ref())?.unwrap_or(false);
         step.diff = flag(&scope, settings.diff.as_ref())?;
-        step.mode = flag(&scope, settings.check_mode.as_ref())?.map(|check| {
-            if check { Mode::Check } else { Mode::Apply }
-        });
+        step.mode = flag(&scope, settings.check_mode.as_ref())?
+            .map(|check| if check { Mode::Check } else { Mode::Apply });
         Ok(planned)
     }
 
@@ -184,21 +183,18 @@ impl Stepping<'_> {
                 success_msg,
             } => self.assert(scope, that, fail_msg.as_ref(), success_msg.as_ref()),
             Written::Block { .. } | Written::Include { .. } | Written::FlushHandlers => {
-                Err(Problem::new("this cannot stand here").at(&self.task.span).into())
+                Err(Problem::new("this cannot stand here")
+                    .at(&self.task.span)
+                    .into())
             }
         }
     }
 
-    fn call(
-        &self,
-        scope: &Scope<'_>,
-        module: &str,
-        written: &Node,
-    ) -> Result<Action, Unresolved> {
+    fn call(&self, scope: &Scope<'_>, module: &str, written: &Node) -> Result<Action, Unresolved> {
         let Some(entry) = modules::find(module) else {
             let known = modules::all().iter().map(|e| e.name);
-            let mut problem = Problem::new(format!("there is no module `{module}`"))
-                .at(&self.task.span);
+            let mut problem =
+                Problem::new(format!("there is no module `{module}`")).at(&self.task.span);
             if let Some(near) = nearest(module, known) {
                 problem = problem.help(format!("did you mean `{near}`?"));
             }
@@ -308,11 +304,7 @@ pub(super) fn handler_key(handler: &Task) -> String {
     }
 }
 
-fn handlers_named(
-    world: &World<'_>,
-    name: &str,
-    span: &Span,
-) -> Result<Vec<String>, Unresolved> {
+fn handlers_named(world: &World<'_>, name: &str, span: &Span) -> Result<Vec<String>, Unresolved> {
     let handlers = &world.play.handlers;
     let plain = |h: &&Task| h.name.as_ref().and_then(Node::as_text) == Some(name);
     let keys: Vec<_> = handlers
@@ -326,7 +318,11 @@ fn handlers_named(
     let known: Vec<_> = handlers
         .iter()
         .filter_map(|h| h.name.as_ref().and_then(Node::as_text))
-        .chain(handlers.iter().flat_map(|h| h.listen.iter().map(String::as_str)))
+        .chain(
+            handlers
+                .iter()
+                .flat_map(|h| h.listen.iter().map(String::as_str)),
+        )
         .collect();
     let mut problem = Problem::new(format!("no handler of this play hears `{name}`")).at(span);
     if let Some(near) = nearest(name, known) {
@@ -358,10 +354,7 @@ fn bad_params(entry: &modules::Entry, written: &Node, error: &str) -> Unresolved
         .into()
 }
 
-fn environment(
-    scope: &Scope<'_>,
-    nodes: &[Node],
-) -> Result<Vec<(String, String)>, Unresolved> {
+fn environment(scope: &Scope<'_>, nodes: &[Node]) -> Result<Vec<(String, String)>, Unresolved> {
     let mut merged = indexmap::IndexMap::new();
     for node in nodes {
         match scope.render(node)? {

@@ -16,7 +16,10 @@ use std::time::Duration;
 pub enum Verdict {
     Final(Outcome),
     /// `until` does not hold yet.
-    Again { after: Duration, left: u32 },
+    Again {
+        after: Duration,
+        left: u32,
+    },
 }
 
 /// Whether a task's outcome can only be decided here.

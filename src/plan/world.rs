@@ -8,7 +8,6 @@ use crate::inventory::Inventory;
 use crate::playbook::{Play, Playbook, Role, Task};
 use crate::vars::{Ladder, Layer, Scope, Variable};
 use crate::wire::Facts;
-use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,7 +35,10 @@ pub struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    #[expect(clippy::too_many_arguments, reason = "one constructor, called twice; a builder would hide what is missing")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one constructor, called twice; a builder would hide what is missing"
+    )]
     pub fn new(
         inventory: &'a Inventory,
         playbook: &'a Playbook,
@@ -47,7 +49,7 @@ impl<'a> World<'a> {
         check: bool,
         common: Arc<Layer>,
     ) -> Self {
-        let roles = roles_of(play);
+        let roles = &play.roles;
         Self {
             inventory,
             playbook,
@@ -130,17 +132,6 @@ impl<'a> World<'a> {
         }
         layer
     }
-}
-
-fn roles_of(play: &Play) -> Vec<Arc<Role>> {
-    let mut roles: IndexMap<String, Arc<Role>> = IndexMap::new();
-    let tasks = play.sections.iter().flat_map(|s| &s.tasks);
-    for task in tasks.chain(&play.handlers) {
-        if let Some(role) = &task.role {
-            roles.insert(role.name.clone(), Arc::clone(role));
-        }
-    }
-    roles.into_values().collect()
 }
 
 /// The layer that is the same for all hosts. `hostvars` holds what the inventory and the facts

@@ -143,6 +143,7 @@ impl Book<'_> {
             max_fail_percentage: None,
             any_errors_fatal: false,
             settings: self.reader.settings(map),
+            roles: vec![],
             sections: vec![],
             handlers: vec![],
         };
@@ -184,6 +185,7 @@ impl Book<'_> {
             .map(|e| self.reader.list(e, "list names of roles"))
             .unwrap_or_default();
         let roles = self.roles.of_play(&mut self.reader, roles);
+        play.roles = roles.roles;
         play.handlers = self.own(map, "handlers");
         play.handlers.extend(roles.handlers);
         let middle = [roles.tasks, self.own(map, "tasks")].concat();

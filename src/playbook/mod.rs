@@ -46,6 +46,8 @@ pub struct Play {
     pub max_fail_percentage: Option<Node>,
     pub any_errors_fatal: bool,
     pub settings: Settings,
+    /// Each role that the play uses, dependencies first: also those that only bring variables.
+    pub roles: Vec<Arc<Role>>,
     /// `pre_tasks`, then those of the roles (dependencies first), then `tasks`, then `post_tasks`, with
     /// the handlers flushed in between as Ansible does.
     pub sections: Vec<Section>,

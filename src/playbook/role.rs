@@ -37,6 +37,8 @@ struct Use {
 pub struct Used {
     pub tasks: Vec<Task>,
     pub handlers: Vec<Task>,
+    /// Each role once, dependencies first.
+    pub roles: Vec<Arc<Role>>,
     /// Who ran with which variables: a second time would do nothing new.
     seen: Vec<(String, Vec<Arc<Layer>>)>,
 }
@@ -88,6 +90,7 @@ impl<'a> Roles<'a> {
         };
         used.tasks.extend(settle(&loaded.tasks));
         if is_first {
+            used.roles.push(Arc::clone(&loaded.role));
             used.handlers.extend(settle(&loaded.handlers));
         }
     }

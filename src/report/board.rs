@@ -37,7 +37,8 @@ impl Board {
                 return;
             }
             let bar = self.board.add(ProgressBar::new_spinner());
-            let style = ProgressStyle::with_template("{spinner} {prefix:12} {wide_msg} {elapsed:>5}");
+            let style =
+                ProgressStyle::with_template("{spinner} {prefix:12} {wide_msg} {elapsed:>5}");
             if let Ok(style) = style {
                 bar.set_style(style);
             }

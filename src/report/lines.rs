@@ -30,7 +30,11 @@ impl Lines {
                 check,
             } => {
                 self.check = *check;
-                let how = if *check { " (check: nothing is changed)" } else { "" };
+                let how = if *check {
+                    " (check: nothing is changed)"
+                } else {
+                    ""
+                };
                 vec![format!(
                     "{} on {}{how}",
                     style(playbook).bold(),

@@ -39,7 +39,10 @@ pub fn table(recap: &Recap, check: bool) -> Vec<String> {
     }
     if shown.len() < all.len() {
         let quiet = all.len() - shown.len();
-        lines.push(format!("and {} without failure", words::count(quiet, "host")));
+        lines.push(format!(
+            "and {} without failure",
+            words::count(quiet, "host")
+        ));
     }
     let sum = |of: fn(&HostRecap) -> u32| all.iter().map(of).sum::<u32>();
     lines.push(format!(
@@ -81,7 +84,10 @@ pub fn closing(ended: &Ended, recap: &Recap, check: bool, command: &str) -> Vec<
     let bad = bad.join(", ");
     let next = |text: String| format!("{} {text}", style("next:").cyan().bold());
     match ended {
-        Ended::Done if check => vec![format!("{} nothing was changed", style("checked:").green().bold())],
+        Ended::Done if check => vec![format!(
+            "{} nothing was changed",
+            style("checked:").green().bold()
+        )],
         Ended::Done => vec![format!(
             "{} everything asked for is true now",
             style("done:").green().bold()

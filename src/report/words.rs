@@ -138,7 +138,13 @@ pub fn count(number: usize, noun: &str) -> String {
 /// What a host says is shown, never obeyed: control characters become visible.
 pub fn tame(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c })
+        .map(|c| {
+            if c.is_control() && c != '\n' && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
         .collect()
 }
 

@@ -54,7 +54,9 @@ impl Depot {
             .ok_or_else(|| "the controller never offered it".to_owned())?;
         match origin {
             Origin::Memory(bytes) => {
-                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                let start = usize::try_from(offset)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len());
                 let end = start.saturating_add(limit).min(bytes.len());
                 Ok(bytes[start..end].to_vec())
             }
@@ -115,7 +117,7 @@ impl Files for Depot {
         let mut tried = Vec::new();
         let path = Path::new(name);
         if path.is_absolute() {
-            return on_disk(path).ok_or_else(|| "there is no such file on the controller".into());
+            return on_disk(path).ok_or_else(|| "there is no such file".into());
         }
         if let Some(role) = role {
             let inside = format!("roles/{}/{folder}/{name}", role.name);
@@ -130,14 +132,13 @@ impl Files for Depot {
                 if let Some(found) = on_disk(&path) {
                     return Ok(found);
                 }
-                tried.push(path.display().to_string());
+                let shown = path.display().to_string();
+                tried.push(shown.trim_start_matches("./").to_owned());
             }
         }
-        tried.dedup();
-        Err(format!(
-            "there is no such file on the controller (looked for {})",
-            tried.join(", ")
-        ))
+        let mut seen = std::collections::BTreeSet::new();
+        tried.retain(|t| seen.insert(t.clone()));
+        Err(format!("looked for {}", tried.join(", ")))
     }
 
     fn text(&self, found: &Found) -> Result<Arc<File>, String> {
@@ -167,9 +168,7 @@ impl Files for Depot {
         files.sort();
         files
             .into_iter()
-            .map(|(inside, mode, path)| {
-                Ok((inside, mode, self.content(&Found::File(path))?))
-            })
+            .map(|(inside, mode, path)| Ok((inside, mode, self.content(&Found::File(path))?)))
             .collect()
     }
 

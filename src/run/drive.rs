@@ -97,9 +97,7 @@ impl Driver<'_> {
                 Ok(Verdict::Final(outcome)) => told.outcome = outcome,
                 Err(problem) => told.outcome = Outcome::Failed(failure_of(&problem)),
             }
-            let ignored = cursor
-                .about(told.step)
-                .is_some_and(|a| a.ignore_errors);
+            let ignored = cursor.about(told.step).is_some_and(|a| a.ignore_errors);
             self.ended(cursor, host, &told);
             carried.failed = matches!(told.outcome, Outcome::Failed(_)) && !ignored;
             if let Some(last) = carried.told.last_mut() {

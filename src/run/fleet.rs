@@ -95,7 +95,11 @@ impl<'a> Fleet<'a> {
         let options = &self.prepared.options;
         let order = Order {
             id: self.next_order.fetch_add(1, Ordering::Relaxed),
-            mode: if options.check { Mode::Check } else { Mode::Apply },
+            mode: if options.check {
+                Mode::Check
+            } else {
+                Mode::Apply
+            },
             diff: options.diff,
             items,
         };
@@ -115,7 +119,9 @@ impl<'a> Fleet<'a> {
             };
             hear(&message);
             match message {
-                FromWorker::Want { digest } => self.give(&mut session, &place.host, &digest).await?,
+                FromWorker::Want { digest } => {
+                    self.give(&mut session, &place.host, &digest).await?
+                }
                 FromWorker::Told(one) => told.push(one),
                 FromWorker::Done { order, failed } if order == id => {
                     return Ok(Carried { told, failed });

@@ -109,10 +109,7 @@ impl Run<'_> {
         if !greeting.due.is_empty() {
             self.teller.note(
                 Some(host),
-                format!(
-                    "still due from an earlier run: {}",
-                    greeting.due.join(", ")
-                ),
+                format!("still due from an earlier run: {}", greeting.due.join(", ")),
             );
         }
         let state = HostState::new(host, &greeting.facts, greeting.due.clone());
@@ -121,7 +118,12 @@ impl Run<'_> {
 
     /// Whether some play must not go on without this host.
     fn is_fatal(&self, host: &str) -> bool {
-        let plays = self.prepared.playbook.plays.iter().zip(&self.prepared.hosts);
+        let plays = self
+            .prepared
+            .playbook
+            .plays
+            .iter()
+            .zip(&self.prepared.hosts);
         plays
             .filter(|(_, hosts)| hosts.iter().any(|h| h == host))
             .any(|(play, _)| play.any_errors_fatal)
@@ -239,11 +241,14 @@ impl Run<'_> {
             return;
         }
         let percent = lost * 100 / batch.len().max(1);
-        let limit = play.max_fail_percentage.as_ref().and_then(|n| match &n.value {
-            Yaml::Int(i) => usize::try_from(*i).ok(),
-            Yaml::Text(t) => t.trim_end_matches('%').trim().parse().ok(),
-            _ => None,
-        });
+        let limit = play
+            .max_fail_percentage
+            .as_ref()
+            .and_then(|n| match &n.value {
+                Yaml::Int(i) => usize::try_from(*i).ok(),
+                Yaml::Text(t) => t.trim_end_matches('%').trim().parse().ok(),
+                _ => None,
+            });
         let too_many = match limit {
             Some(limit) => percent > limit,
             None => lost == batch.len(),

@@ -59,10 +59,7 @@ impl Prepared {
             return Err(problems);
         };
         let playbook_dir = folder_of(&options);
-        let depot = Depot::new(
-            library,
-            vec![playbook_dir.clone(), options.project.clone()],
-        );
+        let depot = Depot::new(library, vec![playbook_dir.clone(), options.project.clone()]);
         let mut prepared = Self {
             options,
             inventory,
@@ -189,7 +186,11 @@ impl Prepared {
         for node in &play.vars_files {
             let loaded = scope.text(node).map_err(as_problems).and_then(|name| {
                 let path = self.playbook_dir.join(&name);
-                let path = if path.is_file() { path } else { PathBuf::from(&name) };
+                let path = if path.is_file() {
+                    path
+                } else {
+                    PathBuf::from(&name)
+                };
                 playbook::vars_file(&path)
             });
             layers.extend(problems.take(loaded).map(Arc::new));
@@ -236,9 +237,9 @@ impl Prepared {
                 Err(unresolved) => problems.extend(as_problems(unresolved)),
                 Ok(value) => {
                     for name in texts(&value) {
-                        if let Err(error) = self.depot.find(None, "packs", &name) {
+                        if let Err(error) = self.depot.find(None, "files", &name) {
                             problems.push(
-                                Problem::new(format!("the pack `{name}` is missing"))
+                                Problem::new(plan::missing(&name))
                                     .at(&node.span)
                                     .because(error)
                                     .help("download it from WSO2 and put it there, or set the variable that names it"),

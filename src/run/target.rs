@@ -185,9 +185,15 @@ impl Reading<'_> {
     fn unknown(&mut self) {
         let names: std::collections::BTreeSet<&str> = self.ladder.names().collect();
         for name in names {
-            let about_ssh = ["ansible_ssh_", "ansible_become", "ansible_scp", "ansible_sftp", "ansible_paramiko"]
-                .iter()
-                .any(|prefix| name.starts_with(prefix));
+            let about_ssh = [
+                "ansible_ssh_",
+                "ansible_become",
+                "ansible_scp",
+                "ansible_sftp",
+                "ansible_paramiko",
+            ]
+            .iter()
+            .any(|prefix| name.starts_with(prefix));
             if about_ssh && !KNOWN.contains(&name) {
                 let mut problem = Problem::new(format!("`{name}` is not supported"))
                     .because("a connection variable of Ansible that has no meaning here")

@@ -18,6 +18,8 @@ pub struct Problem {
     pub help: Option<String>,
     /// Other places that belong to it.
     pub also: Vec<(Span, String)>,
+    /// Where the same mistake stands again.
+    pub elsewhere: Vec<Span>,
 }
 
 impl Problem {
@@ -28,6 +30,7 @@ impl Problem {
             reason: String::new(),
             help: None,
             also: Vec::new(),
+            elsewhere: Vec::new(),
         }
     }
 
@@ -55,6 +58,14 @@ impl Problem {
         self
     }
 
+    /// Another place of the same mistake is named, not shown.
+    fn again(&mut self, span: Option<Span>) {
+        let Some(span) = span else { return };
+        if !self.elsewhere.contains(&span) {
+            self.elsewhere.push(span);
+        }
+    }
+
     /// For people: the message, the marked excerpt, the reason and the fix.
     pub fn render(&self, coloured: bool) -> String {
         let renderer = if coloured {
@@ -70,10 +81,30 @@ impl Problem {
         for (span, label) in &self.also {
             group = group.element(snippet(span, label, AnnotationKind::Context));
         }
+        let again = self.again_text();
+        if let Some(again) = &again {
+            group = group.element(Level::NOTE.message(again.as_str()));
+        }
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
         renderer.render(&[group])
+    }
+}
+
+impl Problem {
+    fn again_text(&self) -> Option<String> {
+        const SHOWN: usize = 3;
+        let places: Vec<_> = self.elsewhere.iter().take(SHOWN).map(Span::place).collect();
+        match self.elsewhere.len() {
+            0 => None,
+            n if n <= SHOWN => Some(format!("the same at {}", places.join(", "))),
+            n => Some(format!(
+                "the same at {} and {} more places",
+                places.join(", "),
+                n - SHOWN
+            )),
+        }
     }
 }
 
@@ -110,10 +141,12 @@ impl Problems {
         Self::default()
     }
 
+    /// The same mistake seen from several hosts, loops or places is one mistake: the first place stands for all.
     pub fn push(&mut self, problem: Problem) {
-        // The same mistake seen from several hosts or loops is one mistake.
-        if !self.0.contains(&problem) {
-            self.0.push(problem);
+        match self.0.iter_mut().find(|p| p.message == problem.message) {
+            None => self.0.push(problem),
+            Some(known) if known.span == problem.span => {}
+            Some(known) => known.again(problem.span),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Keys that an ssh-agent holds: it signs, we never see them.
 
-use super::trust::Trust;
 use super::auth::Offered;
+use super::trust::Trust;
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
@@ -23,7 +23,9 @@ impl Agent {
             return Ok(None);
         };
         let socket = PathBuf::from(socket);
-        let silent = |e: russh::keys::Error| format!("the agent at {} does not answer: {e}", socket.display());
+        let silent = |e: russh::keys::Error| {
+            format!("the agent at {} does not answer: {e}", socket.display())
+        };
         let mut client = AgentClient::connect_uds(&socket).await.map_err(silent)?;
         let identities = client.request_identities().await.map_err(silent)?;
         Ok(Some(Self { client, identities }))
@@ -40,18 +42,35 @@ impl Agent {
         self.identities.clone()
     }
 
-    pub async fn offer(&mut self, handle: &mut Handle<Trust>, user: &str, identity: &AgentIdentity, hash: Option<HashAlg>) -> Offered {
+    pub async fn offer(
+        &mut self,
+        handle: &mut Handle<Trust>,
+        user: &str,
+        identity: &AgentIdentity,
+        hash: Option<HashAlg>,
+    ) -> Offered {
         let answer = match identity {
             AgentIdentity::PublicKey { key, .. } => {
-                handle.authenticate_publickey_with(user, key.clone(), hash, &mut self.client).await
+                handle
+                    .authenticate_publickey_with(user, key.clone(), hash, &mut self.client)
+                    .await
             }
             AgentIdentity::Certificate { certificate, .. } => {
-                handle.authenticate_certificate_with(user, certificate.clone(), hash, &mut self.client).await
+                handle
+                    .authenticate_certificate_with(
+                        user,
+                        certificate.clone(),
+                        hash,
+                        &mut self.client,
+                    )
+                    .await
             }
         };
         match answer {
             Ok(AuthResult::Success) => Offered::Accepted,
-            Ok(AuthResult::Failure { remaining_methods, .. }) => Offered::Refused(remaining_methods),
+            Ok(AuthResult::Failure {
+                remaining_methods, ..
+            }) => Offered::Refused(remaining_methods),
             Err(e) => Offered::Impossible(e.to_string()),
         }
     }
@@ -60,7 +79,9 @@ impl Agent {
 /// The key's comment, by which people know it.
 pub fn name_of(identity: &AgentIdentity) -> String {
     let comment = match identity {
-        AgentIdentity::PublicKey { comment, .. } | AgentIdentity::Certificate { comment, .. } => comment,
+        AgentIdentity::PublicKey { comment, .. } | AgentIdentity::Certificate { comment, .. } => {
+            comment
+        }
     };
     format!("the agent's key `{comment}`")
 }

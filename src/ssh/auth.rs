@@ -68,13 +68,19 @@ impl Login<'_> {
     /// may hold it open.
     async fn with_named_key(&mut self, path: &Path) -> Result<bool, Lost> {
         let refused = |failure| Lost::Refused(failure);
-        match load(path.to_owned(), self.target.passphrase.clone()).await.map_err(refused)? {
+        match load(path.to_owned(), self.target.passphrase.clone())
+            .await
+            .map_err(refused)?
+        {
             Some(Loaded::Open(key)) => self.offer(path, key).await,
             Some(Loaded::Locked(public)) => {
                 if public.is_some() && self.with_agent(public.as_ref()).await? {
                     return Ok(true);
                 }
-                self.tried.push(format!("{} (it is encrypted: set `ansible_ssh_private_key_passphrase`)", path.display()));
+                self.tried.push(format!(
+                    "{} (it is encrypted: set `apim_deploy_key_passphrase`)",
+                    path.display()
+                ));
                 Ok(false)
             }
             None => Err(Lost::Refused(
@@ -97,7 +103,9 @@ impl Login<'_> {
                         return Ok(true);
                     }
                 }
-                Ok(Some(Loaded::Locked(_))) => self.tried.push(format!("{} (it is encrypted)", path.display())),
+                Ok(Some(Loaded::Locked(_))) => self
+                    .tried
+                    .push(format!("{} (it is encrypted)", path.display())),
                 Ok(None) => {}
                 Err(failure) => self.tried.push(failure.message),
             }
@@ -110,7 +118,10 @@ impl Login<'_> {
         self.tried.push(path.display().to_string());
         let hash = self.hash_for(key.public_key()).await?;
         let key = PrivateKeyWithHashAlg::new(key, hash);
-        let answer = self.handle.authenticate_publickey(&self.target.user, key).await;
+        let answer = self
+            .handle
+            .authenticate_publickey(&self.target.user, key)
+            .await;
         self.heed(answer)
     }
 
@@ -134,7 +145,10 @@ impl Login<'_> {
             self.keys_offered += 1;
             self.tried.push(name_of(&identity));
             let hash = self.hash_for(&identity.public_key()).await?;
-            match agent.offer(self.handle, &self.target.user, &identity, hash).await {
+            match agent
+                .offer(self.handle, &self.target.user, &identity, hash)
+                .await
+            {
                 Offered::Accepted => return Ok(true),
                 Offered::Refused(allowed) => self.note_allowed(allowed)?,
                 Offered::Impossible(why) => self.tried.push(format!("(it did not sign: {why})")),
@@ -148,7 +162,11 @@ impl Login<'_> {
         if !key.algorithm().is_rsa() {
             return Ok(None);
         }
-        let answer = self.handle.best_supported_rsa_hash().await.map_err(|e| self.cut_off(&e))?;
+        let answer = self
+            .handle
+            .best_supported_rsa_hash()
+            .await
+            .map_err(|e| self.cut_off(&e))?;
         // Never SHA-1, even when the server knows nothing better: then the key is refused.
         Ok(answer.flatten().or(Some(HashAlg::Sha512)))
     }
@@ -159,7 +177,10 @@ impl Login<'_> {
         };
         if self.may_try(MethodKind::Password) {
             self.tried.push("the password".to_owned());
-            let answer = self.handle.authenticate_password(&self.target.user, password.expose()).await;
+            let answer = self
+                .handle
+                .authenticate_password(&self.target.user, password.expose())
+                .await;
             if self.heed(answer)? {
                 return Ok(true);
             }
@@ -173,7 +194,8 @@ impl Login<'_> {
     /// PAM asks for the password this way. Anything else it may ask, a code of a second factor for
     /// example, gets an empty answer and a refusal.
     async fn answer_questions(&mut self, password: &Secret) -> Result<bool, Lost> {
-        self.tried.push("the password, asked for interactively".to_owned());
+        self.tried
+            .push("the password, asked for interactively".to_owned());
         let user = self.target.user.clone();
         let mut answer = self
             .handle
@@ -182,13 +204,21 @@ impl Login<'_> {
         for _ in 0..MOST_ROUNDS {
             match answer.map_err(|e| self.cut_off(&e))? {
                 KeyboardInteractiveAuthResponse::Success => return Ok(true),
-                KeyboardInteractiveAuthResponse::Failure { remaining_methods, .. } => {
+                KeyboardInteractiveAuthResponse::Failure {
+                    remaining_methods, ..
+                } => {
                     self.note_allowed(remaining_methods)?;
                     return Ok(false);
                 }
                 KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => {
-                    let replies = prompts.iter().map(|prompt| reply(prompt, password)).collect();
-                    answer = self.handle.authenticate_keyboard_interactive_respond(replies).await;
+                    let replies = prompts
+                        .iter()
+                        .map(|prompt| reply(prompt, password))
+                        .collect();
+                    answer = self
+                        .handle
+                        .authenticate_keyboard_interactive_respond(replies)
+                        .await;
                 }
             }
         }
@@ -206,13 +236,17 @@ impl Login<'_> {
     }
 
     fn may_try(&self, method: MethodKind) -> bool {
-        self.allowed.as_ref().is_none_or(|allowed| allowed.contains(&method))
+        self.allowed
+            .as_ref()
+            .is_none_or(|allowed| allowed.contains(&method))
     }
 
     fn heed(&mut self, answer: Result<AuthResult, russh::Error>) -> Result<bool, Lost> {
         match answer {
             Ok(AuthResult::Success) => Ok(true),
-            Ok(AuthResult::Failure { remaining_methods, .. }) => {
+            Ok(AuthResult::Failure {
+                remaining_methods, ..
+            }) => {
                 self.note_allowed(remaining_methods)?;
                 Ok(false)
             }
@@ -231,14 +265,23 @@ impl Login<'_> {
 
     fn cut_off(&self, e: &russh::Error) -> Lost {
         Lost::Unreachable(
-            Failure::new(format!("{} hung up during the login: {}", self.target.shown(), in_words(e)))
-                .detail(self.tried.iter().map(|tried| format!("tried {tried}")))
-                .help("the server's log (`journalctl -u ssh`) says why"),
+            Failure::new(format!(
+                "{} hung up during the login: {}",
+                self.target.shown(),
+                in_words(e)
+            ))
+            .detail(self.tried.iter().map(|tried| format!("tried {tried}")))
+            .help("the server's log (`journalctl -u ssh`) says why"),
         )
     }
 
     fn refused(&self) -> Lost {
-        let allowed: Vec<&str> = self.allowed.iter().flat_map(|a| a.iter()).map(<&str>::from).collect();
+        let allowed: Vec<&str> = self
+            .allowed
+            .iter()
+            .flat_map(|a| a.iter())
+            .map(<&str>::from)
+            .collect();
         let tried = match self.tried.as_slice() {
             [] => "there was nothing to try: no key, no agent, no password".to_owned(),
             tried => format!("tried {}", tried.join(", ")),
@@ -271,11 +314,20 @@ async fn load(path: PathBuf, passphrase: Option<Secret>) -> Result<Option<Loaded
     let shown = path.display().to_string();
     tokio::task::spawn_blocking(move || load_now(&path, passphrase.as_ref()))
         .await
-        .unwrap_or_else(|e| Err(Failure::new(format!("the private key {shown} cannot be read: {e}"))))
+        .unwrap_or_else(|e| {
+            Err(Failure::new(format!(
+                "the private key {shown} cannot be read: {e}"
+            )))
+        })
 }
 
 fn load_now(path: &Path, passphrase: Option<&Secret>) -> Result<Option<Loaded>, Failure> {
-    let unreadable = |why: String| Failure::new(format!("the private key {} cannot be read: {why}", path.display()));
+    let unreadable = |why: String| {
+        Failure::new(format!(
+            "the private key {} cannot be read: {why}",
+            path.display()
+        ))
+    };
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -283,20 +335,33 @@ fn load_now(path: &Path, passphrase: Option<&Secret>) -> Result<Option<Loaded>, 
     };
     // As OpenSSH: only our own files are ours to judge; root reads those of others.
     if meta.mode() & 0o077 != 0 && meta.uid() == rustix::process::getuid().as_raw() {
-        return Err(unreadable(format!("others may read it (mode {:04o})", meta.mode() & 0o7777))
-            .help(format!("chmod 600 {}", path.display())));
+        return Err(unreadable(format!(
+            "others may read it (mode {:04o})",
+            meta.mode() & 0o7777
+        ))
+        .help(format!("chmod 600 {}", path.display())));
     }
     let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
     match (decode_secret_key(&text, None), passphrase) {
         (Ok(key), _) => Ok(Some(Loaded::Open(Arc::new(key)))),
-        (Err(russh::keys::Error::KeyIsEncrypted), None) => Ok(Some(Loaded::Locked(public_half(path)))),
-        (Err(russh::keys::Error::KeyIsEncrypted), Some(passphrase)) => decode_secret_key(&text, Some(passphrase.expose()))
-            .map(|key| Some(Loaded::Open(Arc::new(key))))
-            .map_err(|_| {
-                Failure::new(format!("the passphrase of the private key {} is wrong", path.display()))
-                    .help("correct `ansible_ssh_private_key_passphrase`, or load the key into an agent: ssh-add")
-            }),
-        (Err(e), _) => Err(unreadable(e.to_string()).help("it must be a private key as ssh-keygen writes it")),
+        (Err(russh::keys::Error::KeyIsEncrypted), None) => {
+            Ok(Some(Loaded::Locked(public_half(path))))
+        }
+        (Err(russh::keys::Error::KeyIsEncrypted), Some(passphrase)) => decode_secret_key(
+            &text,
+            Some(passphrase.expose()),
+        )
+        .map(|key| Some(Loaded::Open(Arc::new(key))))
+        .map_err(|_| {
+            Failure::new(format!(
+                "the passphrase of the private key {} is wrong",
+                path.display()
+            ))
+            .help("correct `apim_deploy_key_passphrase`, or load the key into an agent: ssh-add")
+        }),
+        (Err(e), _) => {
+            Err(unreadable(e.to_string()).help("it must be a private key as ssh-keygen writes it"))
+        }
     }
 }
 

@@ -68,11 +68,31 @@ pub fn command(target: &Target, worker: &Worker, prompt: &str) -> String {
         (true, None) => "never",
         (true, Some(_)) => "ask",
     };
-    let mut words = vec![SCRIPT.join(" "), "sh".into(), builds.join(" "), how.into(), prompt.into()];
+    let mut words = vec![
+        SCRIPT.join(" "),
+        "sh".into(),
+        builds.join(" "),
+        how.into(),
+        prompt.into(),
+    ];
     words.push(dropped_to(target).unwrap_or_default().to_owned());
-    words.extend(target.remote_dirs.iter().map(|dir| dir.replace("$USER", &target.user)));
+    words.extend(places(target));
     let quoted: Vec<_> = words.iter().map(|word| quote(word)).collect();
     format!("exec sh -c {}", quoted.join(" "))
+}
+
+/// Where the worker is kept when nobody says: the home first, since `/var/tmp` is shared.
+const USUAL_PLACES: [&str; 2] = ["~/.cache/apim-deploy", "/var/tmp/apim-deploy-$USER"];
+
+fn places(target: &Target) -> Vec<String> {
+    let named = target.remote_dirs.iter().map(String::as_str);
+    let usual = USUAL_PLACES
+        .into_iter()
+        .filter(|_| target.remote_dirs.is_empty());
+    named
+        .chain(usual)
+        .map(|dir| dir.replace("$USER", &target.user))
+        .collect()
 }
 
 /// Whom root gives its rights up for; `None` stays root, or never was.
@@ -106,7 +126,9 @@ pub async fn over_ssh(
         })?;
     }
     phase("starting");
-    Talk::new(target, worker, mouth, ear, prompt).until_hello(phase).await
+    Talk::new(target, worker, mouth, ear, prompt)
+        .until_hello(phase)
+        .await
 }
 
 /// The conversation before the first frame.
@@ -124,6 +146,8 @@ pub struct Talk<'a> {
     /// Directories that will not do, and why.
     skipped: Vec<String>,
     password_given: bool,
+    /// Bytes heard so far.
+    heard: usize,
     turns: u32,
 }
 
@@ -137,11 +161,19 @@ enum Cue {
 
 /// A line that never ends is cut here, in bytes.
 const LONGEST_LINE: usize = 64 << 10;
+/// What a host may say before the first frame, in bytes; banners are shorter.
+const MOST_CHATTER: usize = 4 << 20;
 /// How much is sent before the time limit starts anew, in bytes.
 const PIECE: usize = 32 << 10;
 
 impl<'a> Talk<'a> {
-    pub fn new(target: &'a Target, worker: &'a Arc<Worker>, mouth: Mouth, ear: Ear, prompt: String) -> Self {
+    pub fn new(
+        target: &'a Target,
+        worker: &'a Arc<Worker>,
+        mouth: Mouth,
+        ear: Ear,
+        prompt: String,
+    ) -> Self {
         Self {
             target,
             worker,
@@ -153,11 +185,15 @@ impl<'a> Talk<'a> {
             diary: Diary::default(),
             skipped: Vec::new(),
             password_given: false,
+            heard: 0,
             turns: 1,
         }
     }
 
-    pub async fn until_hello(mut self, phase: &(impl Fn(&str) + Send + Sync)) -> Result<Session, Lost> {
+    pub async fn until_hello(
+        mut self,
+        phase: &(impl Fn(&str) + Send + Sync),
+    ) -> Result<Session, Lost> {
         loop {
             match self.next_cue()? {
                 Some(Cue::Ready) => break,
@@ -172,7 +208,15 @@ impl<'a> Talk<'a> {
         }
         let hello = self.hello().await?;
         self.check(&hello)?;
-        Session::open(self.target, self.mouth, self.ear, hello, self.buffer, self.diary, self.turns)
+        Session::open(
+            self.target,
+            self.mouth,
+            self.ear,
+            hello,
+            self.buffer,
+            self.diary,
+            self.turns,
+        )
     }
 
     /// Waits for something to be said, and keeps it.
@@ -186,6 +230,12 @@ impl<'a> Talk<'a> {
     }
 
     fn keep(&mut self, heard: Heard) -> Result<(), Lost> {
+        if let Heard::Out(bytes) | Heard::Err(bytes) = &heard {
+            self.heard += bytes.len();
+        }
+        if self.heard > MOST_CHATTER {
+            return Err(Lost::Refused(self.endless()));
+        }
         match heard {
             Heard::Out(bytes) => self.buffer.extend(bytes),
             Heard::Err(bytes) => self.diary.hear(&bytes),
@@ -202,12 +252,19 @@ impl<'a> Talk<'a> {
         }
         let password = match &self.target.become_password {
             Some(password) if !self.password_given => password,
-            _ => return Err(Lost::Refused(sudo::wrong_password(self.target).detail(self.diary.lines()))),
+            _ => {
+                return Err(Lost::Refused(
+                    sudo::wrong_password(self.target).detail(self.diary.lines()),
+                ));
+            }
         };
         self.password_given = true;
         self.turns += 1;
         let line = format!("{}\n", password.expose()).into_bytes();
-        self.mouth.send(line).await.map_err(|e| self.cut_off(&e.to_string()))
+        self.mouth
+            .send(line)
+            .await
+            .map_err(|e| self.cut_off(&e.to_string()))
     }
 
     /// Understands the next line of stdout, when one is complete.
@@ -251,7 +308,13 @@ impl<'a> Talk<'a> {
     async fn send_worker(&mut self, architecture: &str) -> Result<(), Lost> {
         let packed = self.pack(architecture).await?;
         self.turns += 1;
-        let (sent, meanwhile) = send_and_listen(&mut self.mouth, &mut self.ear, &packed, self.target.idle_timeout).await;
+        let (sent, meanwhile) = send_and_listen(
+            &mut self.mouth,
+            &mut self.ear,
+            &packed,
+            self.target.idle_timeout,
+        )
+        .await;
         for heard in meanwhile {
             self.keep_or_explain(heard)?;
         }
@@ -269,7 +332,8 @@ impl<'a> Talk<'a> {
     async fn pack(&self, architecture: &str) -> Result<Arc<Vec<u8>>, Lost> {
         let worker = Arc::clone(self.worker);
         let architecture = architecture.to_owned();
-        let packing = tokio::task::spawn_blocking(move || worker.build_for(&architecture).map(Build::packed));
+        let packing =
+            tokio::task::spawn_blocking(move || worker.build_for(&architecture).map(Build::packed));
         match packing.await {
             Ok(Some(packed)) => packed.map_err(Lost::Refused),
             Ok(None) | Err(_) => Err(Lost::Refused(self.foreign("unknown"))),
@@ -278,13 +342,17 @@ impl<'a> Talk<'a> {
 
     async fn hello(&mut self) -> Result<FromWorker, Lost> {
         let garbled = |e: &dyn std::fmt::Display| {
-            Failure::new(format!("the worker on {} greets in a way that cannot be read: {e}", self.target.shown()))
+            Failure::new(format!(
+                "the worker on {} greets in a way that cannot be read: {e}",
+                self.target.shown()
+            ))
         };
         loop {
             if let Some(header) = self.buffer.first_chunk::<4>() {
                 let length = frame_length(*header).map_err(|e| Lost::Refused(garbled(&e)))?;
                 if self.buffer.len() >= 4 + length {
-                    let hello = decode(&self.buffer[4..4 + length]).map_err(|e| Lost::Refused(garbled(&e)))?;
+                    let hello = decode(&self.buffer[4..4 + length])
+                        .map_err(|e| Lost::Refused(garbled(&e)))?;
                     self.buffer.drain(..4 + length);
                     return Ok(hello);
                 }
@@ -305,13 +373,20 @@ impl<'a> Talk<'a> {
     }
 
     fn foreign(&self, architecture: &str) -> Failure {
-        let have: Vec<_> = self.worker.builds().iter().map(|b| b.architecture.as_str()).collect();
+        let have: Vec<_> = self
+            .worker
+            .builds()
+            .iter()
+            .map(|b| b.architecture.as_str())
+            .collect();
         Failure::new(format!(
             "{} is of the architecture {architecture}, and this program brings workers for {} only",
             self.target.shown(),
             have.join(", ")
         ))
-        .help(format!("put the release's `apim-deploy-linux-{architecture}` beside the `apim-deploy` you run"))
+        .help(format!(
+            "put the release's `apim-deploy-linux-{architecture}` beside the `apim-deploy` you run"
+        ))
     }
 
     fn unwritten(&self, place: &str) -> Failure {
@@ -328,6 +403,15 @@ impl<'a> Talk<'a> {
             .help("name a directory of the login user, on a file system mounted without noexec, with `apim_deploy_remote_dir`")
     }
 
+    fn endless(&self) -> Failure {
+        Failure::new(format!(
+            "{} talks without end and does not get to the worker",
+            self.target.shown()
+        ))
+        .detail(self.last_words())
+        .help("look into the user's shell start-up files")
+    }
+
     fn silent(&self) -> Lost {
         let limit = self.target.idle_timeout.as_secs();
         Lost::Unreachable(
@@ -339,8 +423,11 @@ impl<'a> Talk<'a> {
 
     fn cut_off(&self, why: &str) -> Lost {
         Lost::Unreachable(
-            Failure::new(format!("the connection to {} was lost while the worker was started: {why}", self.target.shown()))
-                .detail(self.last_words()),
+            Failure::new(format!(
+                "the connection to {} was lost while the worker was started: {why}",
+                self.target.shown()
+            ))
+            .detail(self.last_words()),
         )
     }
 
@@ -363,7 +450,11 @@ impl<'a> Talk<'a> {
         if let Some(failure) = sudo::complaint(&lines, self.target) {
             return Lost::Refused(failure);
         }
-        if self.password_given && lines.iter().any(|line| line.contains("try again") || line.contains("incorrect password")) {
+        if self.password_given
+            && lines
+                .iter()
+                .any(|line| line.contains("try again") || line.contains("incorrect password"))
+        {
             return Lost::Refused(sudo::wrong_password(self.target).detail(lines));
         }
         Lost::Refused(self.not_executed(ending))
@@ -379,8 +470,13 @@ impl<'a> Talk<'a> {
         let said = |word: &str| lines.iter().any(|line| line.contains(word));
         let host = self.target.shown();
         let failure = if said("xec format error") {
-            Failure::new(format!("{host} cannot execute the worker: its processor is another one than it says"))
-        } else if said("ermission denied") || said("Operation not permitted") || said("unable to execute") {
+            Failure::new(format!(
+                "{host} cannot execute the worker: its processor is another one than it says"
+            ))
+        } else if said("ermission denied")
+            || said("Operation not permitted")
+            || said("unable to execute")
+        {
             Failure::new(format!("{host} does not let the worker be executed"))
                 .help("a mount with noexec, SELinux or fapolicyd may forbid it (`journalctl -t fapolicyd`): allow the program, or name another directory with `apim_deploy_remote_dir`")
         } else {
@@ -400,7 +496,9 @@ async fn send_and_listen(
     limit: Duration,
 ) -> (std::io::Result<()>, Vec<Heard>) {
     let mut sending = pin!(async move {
-        mouth.send(format!("{}\n", packed.len()).into_bytes()).await?;
+        mouth
+            .send(format!("{}\n", packed.len()).into_bytes())
+            .await?;
         for piece in packed.chunks(PIECE) {
             timeout(limit, mouth.send(piece.to_vec())).await??;
         }
@@ -427,5 +525,69 @@ fn gave_up(heard: &Heard) -> bool {
         Heard::Ended(_) => true,
         Heard::Out(bytes) => String::from_utf8_lossy(bytes).contains("APIM-DEPLOY-SETUP unwritten"),
         Heard::Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ssh::Secret;
+    use std::process::Command;
+
+    fn target() -> Target {
+        Target {
+            name: "gw-1".into(),
+            address: "10.0.0.5".into(),
+            port: 22,
+            user: "deploy".into(),
+            local: false,
+            private_key: None,
+            passphrase: None,
+            password: None,
+            known_hosts: vec![],
+            r#become: true,
+            become_user: "wso2".into(),
+            become_password: Some(Secret::new("hunter2")),
+            remote_dirs: vec!["~/.cache/apim-deploy".into(), "/var/tmp/it's-$USER".into()],
+            connect_timeout: Duration::from_secs(1),
+            idle_timeout: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn any_login_shell_hands_the_script_on_unchanged() {
+        let script = SCRIPT.join(" ");
+        assert_eq!(script.find(['\'', '\\', '!', '\n']), None);
+        for shell in ["sh", "bash"] {
+            let output = Command::new(shell)
+                .args(["-n", "-c", &script])
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success(),
+                "{shell}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+    }
+
+    /// Auditors may ask what exactly is sent to their shells. This is it.
+    #[test]
+    fn the_script_is_exactly_this() {
+        insta::assert_snapshot!(SCRIPT.join("\n"));
+    }
+
+    #[test]
+    fn arguments_are_quoted_and_hold_no_secret() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let worker = Worker::from_file(file.path()).unwrap();
+        let command = command(&target(), &worker, "[prompt]");
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let machine = &worker.builds()[0].architecture;
+        let arguments = format!(
+            "'sh' '{machine}:{empty}:0' 'ask' '[prompt]' 'wso2' '~/.cache/apim-deploy' '/var/tmp/it'\"'\"'s-deploy'"
+        );
+        assert!(command.ends_with(&arguments), "{command}");
+        assert!(!command.contains("hunter2"));
     }
 }

@@ -77,7 +77,13 @@ enum Setback {
 async fn shake_hands_patiently(target: &Target) -> Result<(Handle<Trust>, Remarks), Lost> {
     let addresses = timeout(target.connect_timeout, resolve(&target.address))
         .await
-        .map_err(|_| silent(target, "while its name was looked up", target.connect_timeout))?
+        .map_err(|_| {
+            silent(
+                target,
+                "while its name was looked up",
+                target.connect_timeout,
+            )
+        })?
         .map_err(Lost::Unreachable)?;
     let mut pause = FIRST_PAUSE;
     for _ in 1..TRIES {
@@ -88,9 +94,11 @@ async fn shake_hands_patiently(target: &Target) -> Result<(Handle<Trust>, Remark
         }
         pause *= 2;
     }
-    shake_hands(target, &addresses).await.map_err(|setback| match setback {
-        Setback::TurnedAway(lost) | Setback::Final(lost) => lost,
-    })
+    shake_hands(target, &addresses)
+        .await
+        .map_err(|setback| match setback {
+            Setback::TurnedAway(lost) | Setback::Final(lost) => lost,
+        })
 }
 
 /// Half of the pause to one and a half of it: those who were turned away together must not
@@ -102,14 +110,23 @@ fn jittered(pause: Duration) -> Duration {
     pause * percent / 100
 }
 
-async fn shake_hands(target: &Target, addresses: &[IpAddr]) -> Result<(Handle<Trust>, Remarks), Setback> {
-    let known = KnownHosts::load(&target.known_hosts).map_err(|f| Setback::Final(Lost::Refused(f)))?;
+async fn shake_hands(
+    target: &Target,
+    addresses: &[IpAddr],
+) -> Result<(Handle<Trust>, Remarks), Setback> {
+    let known =
+        KnownHosts::load(&target.known_hosts).map_err(|f| Setback::Final(Lost::Refused(f)))?;
     let config = Arc::new(config(target, &known));
     let socket = dial(target, addresses).await.map_err(Setback::Final)?;
     let first_words = socket.first_words();
     let remarks = Remarks::default();
     let trust = Trust::new(target.clone(), known, remarks.clone());
-    match timeout(target.connect_timeout, russh::client::connect_stream(config, socket, trust)).await {
+    match timeout(
+        target.connect_timeout,
+        russh::client::connect_stream(config, socket, trust),
+    )
+    .await
+    {
         Ok(Ok(handle)) => Ok((handle, remarks)),
         Ok(Err(e)) => Err(match remarks.distrust() {
             Some(lost) => Setback::Final(lost),
@@ -120,7 +137,11 @@ async fn shake_hands(target: &Target, addresses: &[IpAddr]) -> Result<(Handle<Tr
             "after the connection was made",
             target.connect_timeout,
         ))),
-        Err(_) => Err(Setback::Final(silent(target, "during the handshake", target.connect_timeout))),
+        Err(_) => Err(Setback::Final(silent(
+            target,
+            "during the handshake",
+            target.connect_timeout,
+        ))),
     }
 }
 
@@ -152,27 +173,43 @@ async fn dial(target: &Target, addresses: &[IpAddr]) -> Result<Socket, Lost> {
 
 fn not_reached(target: &Target, to: SocketAddr, e: &std::io::Error) -> Lost {
     let help = match e.kind() {
-        std::io::ErrorKind::ConnectionRefused => "the machine is up and nothing listens on this port: is sshd running, is `ansible_port` right?",
+        std::io::ErrorKind::ConnectionRefused => {
+            "the machine is up and nothing listens on this port: is sshd running, is `ansible_port` right?"
+        }
         std::io::ErrorKind::HostUnreachable | std::io::ErrorKind::NetworkUnreachable => {
             "there is no way to this address: check the network, the VPN and `ansible_host`"
         }
         _ => "check `ansible_host` and `ansible_port`",
     };
-    Lost::Unreachable(Failure::new(format!("{} cannot be reached at {to}: {e}", target.shown())).help(help))
+    Lost::Unreachable(
+        Failure::new(format!("{} cannot be reached at {to}: {e}", target.shown())).help(help),
+    )
 }
 
 fn silent(target: &Target, when: &str, limit: Duration) -> Lost {
     Lost::Unreachable(
-        Failure::new(format!("{} said nothing for {} s {when}", target.shown(), limit.as_secs()))
-            .help("the machine may be overloaded, or something between us holds packets back"),
+        Failure::new(format!(
+            "{} said nothing for {} s {when}",
+            target.shown(),
+            limit.as_secs()
+        ))
+        .help("the machine may be overloaded, or something between us holds packets back"),
     )
 }
 
 /// What a failed handshake means, read from how the other end began.
-fn setback(target: &Target, first_words: &FirstWords, remarks: &Remarks, e: &russh::Error) -> Setback {
+fn setback(
+    target: &Target,
+    first_words: &FirstWords,
+    remarks: &Remarks,
+    e: &russh::Error,
+) -> Setback {
     let said = first_words.line();
     let why = remarks.goodbye().unwrap_or_else(|| in_words(e));
-    if said.is_empty() || said.contains("MaxStartups") || said.starts_with("Not allowed at this time") {
+    if said.is_empty()
+        || said.contains("MaxStartups")
+        || said.starts_with("Not allowed at this time")
+    {
         return Setback::TurnedAway(Lost::Unreachable(
             Failure::new(format!("{} hung up before the handshake, {TRIES} times", target.shown()))
                 .detail((!said.is_empty()).then_some(said))
@@ -181,13 +218,19 @@ fn setback(target: &Target, first_words: &FirstWords, remarks: &Remarks, e: &rus
     }
     if !said.starts_with("SSH-") {
         return Setback::Final(Lost::Unreachable(
-            Failure::new(format!("what answers for {} does not speak SSH: `{said}`", target.shown()))
-                .help("check `ansible_port`"),
+            Failure::new(format!(
+                "what answers for {} does not speak SSH: `{said}`",
+                target.shown()
+            ))
+            .help("check `ansible_port`"),
         ));
     }
     Setback::Final(Lost::Unreachable(
-        Failure::new(format!("the handshake with {} failed: {why}", target.shown()))
-            .detail([format!("it calls itself {said}")]),
+        Failure::new(format!(
+            "the handshake with {} failed: {why}",
+            target.shown()
+        ))
+        .detail([format!("it calls itself {said}")]),
     ))
 }
 
@@ -209,7 +252,11 @@ fn config(target: &Target, known: &KnownHosts) -> Config {
     }
 }
 
-async fn open_channel(target: &Target, handle: Handle<Trust>, remarks: Remarks) -> Result<(Mouth, Ear), Lost> {
+async fn open_channel(
+    target: &Target,
+    handle: Handle<Trust>,
+    remarks: Remarks,
+) -> Result<(Mouth, Ear), Lost> {
     let channel = within(target, handle.channel_open_session()).await?;
     let (half, write) = channel.split();
     let ear = Ear::Channel {
@@ -220,14 +267,21 @@ async fn open_channel(target: &Target, handle: Handle<Trust>, remarks: Remarks) 
     Ok((Mouth::Channel(write, Arc::new(handle)), ear))
 }
 
-async fn within<T>(target: &Target, answer: impl Future<Output = Result<T, russh::Error>>) -> Result<T, Lost> {
+async fn within<T>(
+    target: &Target,
+    answer: impl Future<Output = Result<T, russh::Error>>,
+) -> Result<T, Lost> {
     timeout(target.idle_timeout, answer)
         .await
         .map_err(|_| silent(target, "after the login", target.idle_timeout))?
         .map_err(|e| {
             Lost::Refused(
-                Failure::new(format!("{} opens no session: {}", target.shown(), in_words(&e)))
-                    .help("check `MaxSessions` and the user's restrictions in sshd_config"),
+                Failure::new(format!(
+                    "{} opens no session: {}",
+                    target.shown(),
+                    in_words(&e)
+                ))
+                .help("check `MaxSessions` and the user's restrictions in sshd_config"),
             )
         })
 }

@@ -23,11 +23,16 @@ pub struct KnownHosts(Vec<Arc<File>>);
 pub enum Verdict {
     Known,
     /// No key of this kind is recorded; perhaps others are.
-    Unknown { others: Vec<Recorded> },
+    Unknown {
+        others: Vec<Recorded>,
+    },
     /// Another key of this kind is recorded.
     Changed(Recorded),
     /// Somebody marked this very key as not to be trusted.
-    Revoked { file: PathBuf, line: usize },
+    Revoked {
+        file: PathBuf,
+        line: usize,
+    },
 }
 
 /// A key in a file.
@@ -69,7 +74,11 @@ enum Hosts {
 impl KnownHosts {
     /// A file that does not exist is empty; one that cannot be read, or that others may write, is an error.
     pub fn load(paths: &[PathBuf]) -> Result<Self, Failure> {
-        paths.iter().map(|path| cached(path)).collect::<Result<_, _>>().map(Self)
+        paths
+            .iter()
+            .map(|path| cached(path))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     pub fn judge(&self, host: &str, port: u16, key: &PublicKey) -> Verdict {
@@ -87,7 +96,10 @@ impl KnownHosts {
         if recorded.iter().any(|r| r.key.key_data() == key.key_data()) {
             return Verdict::Known;
         }
-        match recorded.iter().find(|r| r.key.algorithm() == key.algorithm()) {
+        match recorded
+            .iter()
+            .find(|r| r.key.algorithm() == key.algorithm())
+        {
             Some(other) => Verdict::Changed(other.clone()),
             None => Verdict::Unknown { others: recorded },
         }
@@ -114,7 +126,11 @@ impl KnownHosts {
             .collect()
     }
 
-    fn matching<'a>(&'a self, name: &'a str, marker: Marker) -> impl Iterator<Item = (&'a File, &'a Line)> {
+    fn matching<'a>(
+        &'a self,
+        name: &'a str,
+        marker: Marker,
+    ) -> impl Iterator<Item = (&'a File, &'a Line)> {
         self.0
             .iter()
             .flat_map(|file| file.lines.iter().map(move |line| (&**file, line)))
@@ -149,7 +165,11 @@ pub fn acceptable() -> Vec<Algorithm> {
 pub fn preferred(recorded: &[Algorithm]) -> Vec<Algorithm> {
     let mut algorithms = acceptable();
     // Stable: within both halves the best stays first. A recorded RSA key serves both of its hashes.
-    algorithms.sort_by_key(|a| !recorded.iter().any(|r| r == a || matches!((r, a), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }))));
+    algorithms.sort_by_key(|a| {
+        !recorded
+            .iter()
+            .any(|r| r == a || matches!((r, a), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. })))
+    });
     algorithms
 }
 
@@ -179,7 +199,8 @@ impl Line {
 
     /// Compares the key itself: `PublicKey` would compare comments, too.
     fn has(&self, key: &PublicKey) -> bool {
-        self.public_key().is_some_and(|own| own.key_data() == key.key_data())
+        self.public_key()
+            .is_some_and(|own| own.key_data() == key.key_data())
     }
 }
 
@@ -279,10 +300,17 @@ fn stamp(path: &Path) -> Result<Option<Stamp>, Failure> {
         return Err(unreadable(path, "it is a directory"));
     }
     if meta.is_file() && meta.permissions().mode() & 0o002 != 0 {
-        return Err(unreadable(path, "everyone may write to it, so it proves nothing")
-            .help(format!("chmod o-w {}", path.display())));
+        return Err(
+            unreadable(path, "everyone may write to it, so it proves nothing")
+                .help(format!("chmod o-w {}", path.display())),
+        );
     }
-    Ok(Some((meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec())))
+    Ok(Some((
+        meta.ino(),
+        meta.size(),
+        meta.mtime(),
+        meta.mtime_nsec(),
+    )))
 }
 
 fn read(path: &Path) -> Result<File, Failure> {
@@ -291,12 +319,17 @@ fn read(path: &Path) -> Result<File, Failure> {
     let lines = text.lines().enumerate();
     Ok(File {
         path: path.into(),
-        lines: lines.filter_map(|(at, line)| Line::parse(at + 1, line)).collect(),
+        lines: lines
+            .filter_map(|(at, line)| Line::parse(at + 1, line))
+            .collect(),
     })
 }
 
 fn unreadable(path: &Path, why: &str) -> Failure {
-    Failure::new(format!("the known hosts file {} cannot be used: {why}", path.display()))
+    Failure::new(format!(
+        "the known hosts file {} cannot be used: {why}",
+        path.display()
+    ))
 }
 
 #[cfg(test)]
@@ -304,8 +337,10 @@ mod tests {
     use super::*;
     use std::process::Command;
 
-    const ED: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINZ12loqQDfp9UdhqA9d1c2/qmQSBX2Nth9mZojyH1eV";
-    const ED2: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMGqvx0084tm7J+fFQpYLgAXmOIq75utBzhU3k6KkFqT";
+    const ED: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINZ12loqQDfp9UdhqA9d1c2/qmQSBX2Nth9mZojyH1eV";
+    const ED2: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMGqvx0084tm7J+fFQpYLgAXmOIq75utBzhU3k6KkFqT";
     const EC: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBBiYl7UQxpGPWp5MhJBjeffPubCqe0atrzbNJO33rKVxA+NGyZlIyrIFWigfXgb6cbVb8YyqDFdkz2czSnIBAc0=";
 
     fn key(text: &str) -> PublicKey {
@@ -331,7 +366,12 @@ mod tests {
         ));
         let hashed = dir.path().join("hashed");
         std::fs::write(&hashed, format!("secret {ED}\n[secret]:2222 {ED}\n")).unwrap();
-        let status = Command::new("ssh-keygen").args(["-q", "-H", "-f"]).arg(&hashed).output().unwrap().status;
+        let status = Command::new("ssh-keygen")
+            .args(["-q", "-H", "-f"])
+            .arg(&hashed)
+            .output()
+            .unwrap()
+            .status;
         assert!(status.success());
         let table = [
             ("plain", 22),
@@ -358,7 +398,12 @@ mod tests {
                     .output()
                     .unwrap();
                 let ours = known.judge(host, port, &key(ED)) == Verdict::Known;
-                assert_eq!(ours, asked.status.success(), "{host} {port} in {}", file.display());
+                assert_eq!(
+                    ours,
+                    asked.status.success(),
+                    "{host} {port} in {}",
+                    file.display()
+                );
             }
         }
     }
@@ -375,7 +420,9 @@ mod tests {
     #[test]
     fn a_key_of_another_kind_is_unknown_and_its_algorithm_is_asked_for_first() {
         let (_dir, _, known) = files(&format!("h {EC}\n"));
-        assert!(matches!(known.judge("h", 22, &key(ED)), Verdict::Unknown { others } if others.len() == 1));
+        assert!(
+            matches!(known.judge("h", 22, &key(ED)), Verdict::Unknown { others } if others.len() == 1)
+        );
         let first = preferred(&known.algorithms("h", 22)).remove(0);
         assert_eq!(first, key(EC).algorithm());
     }
@@ -383,13 +430,19 @@ mod tests {
     #[test]
     fn a_revoked_key_is_refused_even_beside_a_line_that_trusts_it() {
         let text = format!("h {ED}\n@revoked * {ED} stolen\n");
-        assert!(matches!(judge(&text, "h", 22), Verdict::Revoked { line: 2, .. }));
+        assert!(matches!(
+            judge(&text, "h", 22),
+            Verdict::Revoked { line: 2, .. }
+        ));
     }
 
     #[test]
     fn an_authority_makes_no_plain_key_trusted() {
         let unknown = Verdict::Unknown { others: vec![] };
-        assert_eq!(judge(&format!("@cert-authority * {ED}\n"), "h", 22), unknown);
+        assert_eq!(
+            judge(&format!("@cert-authority * {ED}\n"), "h", 22),
+            unknown
+        );
         assert_eq!(judge(&format!("@later-marker h {ED}\n"), "h", 22), unknown);
     }
 

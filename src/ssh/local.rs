@@ -13,9 +13,16 @@ use tokio::process::{Child, Command};
 
 /// Starts the worker here, through sudo when it must be root and we are not.
 pub async fn start(target: &Target, worker: &Arc<Worker>) -> Result<Session, Lost> {
-    let impossible = |why: String| Lost::Refused(Failure::new(format!("the worker cannot be started on {}: {why}", target.shown())));
+    let impossible = |why: String| {
+        Lost::Refused(Failure::new(format!(
+            "the worker cannot be started on {}: {why}",
+            target.shown()
+        )))
+    };
     let Some(build) = worker.own() else {
-        return Err(impossible("there is no program for this machine".to_owned()));
+        return Err(impossible(
+            "there is no program for this machine".to_owned(),
+        ));
     };
     let prompt = unique_prompt();
     let words = command(target, &build.path, &prompt);
@@ -36,7 +43,9 @@ pub async fn start(target: &Target, worker: &Arc<Worker>) -> Result<Session, Los
 }
 
 fn spawn(words: &[OsString]) -> std::io::Result<Child> {
-    let (program, arguments) = words.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
+    let (program, arguments) = words
+        .split_first()
+        .ok_or(std::io::ErrorKind::InvalidInput)?;
     Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())

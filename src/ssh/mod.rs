@@ -42,7 +42,7 @@ pub struct Target {
     /// `root` unless said.
     pub become_user: String,
     pub become_password: Option<Secret>,
-    /// Where the worker is kept on the host; tried in this order.
+    /// Where the worker is kept on the host; tried in this order. Empty: the usual places.
     pub remote_dirs: Vec<String>,
     pub connect_timeout: Duration,
     /// Without any sign of life for this long the connection counts as lost.

@@ -83,7 +83,9 @@ impl Ended {
     pub async fn hang_up(self) {
         if let Some(handle) = self.0 {
             // Politeness: without it the connection is simply cut.
-            let _ = handle.disconnect(russh::Disconnect::ByApplication, "", "").await;
+            let _ = handle
+                .disconnect(russh::Disconnect::ByApplication, "", "")
+                .await;
         }
     }
 }
@@ -103,18 +105,26 @@ impl Ear {
 }
 
 /// The exit status may come before the last data and after EOF: only the close ends a channel.
-async fn hear_channel(half: &mut russh::ChannelReadHalf, ending: &mut Option<Ending>, remarks: &Remarks) -> Heard {
+async fn hear_channel(
+    half: &mut russh::ChannelReadHalf,
+    ending: &mut Option<Ending>,
+    remarks: &Remarks,
+) -> Heard {
     loop {
         match half.wait().await {
             Some(ChannelMsg::Data { data }) => return Heard::Out(data.to_vec()),
             Some(ChannelMsg::ExtendedData { data, .. }) => return Heard::Err(data.to_vec()),
-            Some(ChannelMsg::ExitStatus { exit_status }) => *ending = Some(Ending::Code(exit_status)),
+            Some(ChannelMsg::ExitStatus { exit_status }) => {
+                *ending = Some(Ending::Code(exit_status))
+            }
             Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
                 *ending = Some(Ending::Signal(format!("{signal_name:?}")));
             }
             Some(ChannelMsg::Close) | None => {
                 let cut_off = || {
-                    let why = remarks.goodbye().unwrap_or_else(|| "the other end hung up".to_owned());
+                    let why = remarks
+                        .goodbye()
+                        .unwrap_or_else(|| "the other end hung up".to_owned());
                     Ending::CutOff(why)
                 };
                 return Heard::Ended(ending.clone().unwrap_or_else(cut_off));
@@ -148,7 +158,10 @@ impl ChildEar {
 
 fn child_ending(status: std::process::ExitStatus) -> Ending {
     use std::os::unix::process::ExitStatusExt as _;
-    match (status.code().and_then(|code| u32::try_from(code).ok()), status.signal()) {
+    match (
+        status.code().and_then(|code| u32::try_from(code).ok()),
+        status.signal(),
+    ) {
         (Some(code), _) => Ending::Code(code),
         (None, signal) => Ending::Signal(signal.unwrap_or_default().to_string()),
     }

@@ -18,8 +18,10 @@ pub async fn resolve(name: &str) -> Result<Vec<IpAddr>, Failure> {
         .output()
         .await
         .map_err(|e| {
-            Failure::new(format!("the name `{name}` cannot be looked up: `getent` cannot be started: {e}"))
-                .help("install getent (libc-bin), or give the host's address as `ansible_host`")
+            Failure::new(format!(
+                "the name `{name}` cannot be looked up: `getent` cannot be started: {e}"
+            ))
+            .help("install getent (libc-bin), or give the host's address as `ansible_host`")
         })?;
     let addresses = addresses(&String::from_utf8_lossy(&output.stdout));
     if addresses.is_empty() {
@@ -33,7 +35,10 @@ pub async fn resolve(name: &str) -> Result<Vec<IpAddr>, Failure> {
 fn addresses(ahosts: &str) -> Vec<IpAddr> {
     let mut found = Vec::new();
     for line in ahosts.lines() {
-        let address = line.split_whitespace().next().and_then(|word| word.parse().ok());
+        let address = line
+            .split_whitespace()
+            .next()
+            .and_then(|word| word.parse().ok());
         if let Some(address) = address.filter(|a| !found.contains(a)) {
             found.push(address);
         }
@@ -47,7 +52,8 @@ mod tests {
 
     #[test]
     fn each_address_counts_once() {
-        let ahosts = "::1             STREAM localhost\n::1             DGRAM\n127.0.0.1       STREAM\n";
+        let ahosts =
+            "::1             STREAM localhost\n::1             DGRAM\n127.0.0.1       STREAM\n";
         let expected: Vec<IpAddr> = vec!["::1".parse().unwrap(), "127.0.0.1".parse().unwrap()];
         assert_eq!(addresses(ahosts), expected);
     }

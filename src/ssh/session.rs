@@ -2,13 +2,15 @@
 
 use super::pipe::{Ear, Ending, Heard, Mouth};
 use super::{Lost, Target};
-use crate::wire::{Action, Digest, Facts, Failure, FromWorker, Item, Order, ToWorker, decode, encode, frame_length};
+use crate::wire::{
+    Action, Digest, Facts, Failure, FromWorker, Item, Order, ToWorker, decode, encode, frame_length,
+};
 use serde_json::Value;
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Messages that may wait to be heard. A caller that sends much must hear at the same time.
 const WAITING: usize = 1024;
@@ -28,6 +30,9 @@ pub struct Sender {
     host: String,
     mouth: Mouth,
     shared: Arc<Shared>,
+    /// Closed when nobody listens any more: a dead worker reads nothing, and sending to it would wait
+    /// for ever.
+    alive: watch::Receiver<()>,
 }
 
 /// The half that listens.
@@ -46,7 +51,9 @@ struct Shared {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("host", &self.sender.host).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("host", &self.sender.host)
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,11 +69,15 @@ impl Session {
         turns: u32,
     ) -> Result<Self, Lost> {
         let FromWorker::Hello { facts, due, .. } = hello else {
-            return Err(Lost::Refused(Failure::new(format!("the worker on {} does not say hello first", target.shown()))));
+            return Err(Lost::Refused(Failure::new(format!(
+                "the worker on {} does not say hello first",
+                target.shown()
+            ))));
         };
         let shared = Arc::new(Shared::default());
         shared.round_trips.store(turns, Relaxed);
         let (to, messages) = mpsc::channel(WAITING);
+        let (lives, alive) = watch::channel(());
         let listening = Listening {
             host: target.shown(),
             ear,
@@ -74,6 +85,7 @@ impl Session {
             diary,
             shared: Arc::clone(&shared),
             to,
+            _lives: lives,
         };
         tokio::spawn(listening.until_the_end());
         Ok(Self {
@@ -83,6 +95,7 @@ impl Session {
                 host: target.shown(),
                 mouth,
                 shared,
+                alive,
             },
             receiver: Receiver {
                 host: target.shown(),
@@ -130,9 +143,15 @@ impl Sender {
     pub async fn send(&mut self, message: &ToWorker) -> Result<(), Lost> {
         self.count(message);
         let frame = encode(message).map_err(|e| {
-            Lost::Refused(Failure::new(format!("a message to {} cannot be sent: {e}", self.host)))
+            Lost::Refused(Failure::new(format!(
+                "a message to {} cannot be sent: {e}",
+                self.host
+            )))
         })?;
-        self.mouth.send(frame).await.map_err(|e| lost(&self.host, &e.to_string()))
+        tokio::select! {
+            sent = self.mouth.send(frame) => sent.map_err(|e| lost(&self.host, &e.to_string())),
+            _ = self.alive.changed() => Err(lost(&self.host, "the worker is gone")),
+        }
     }
 
     pub fn round_trips(&self) -> u32 {
@@ -173,7 +192,9 @@ impl Shared {
 }
 
 fn lost(host: &str, why: &str) -> Lost {
-    Lost::Unreachable(Failure::new(format!("the connection to {host} was lost: {why}")))
+    Lost::Unreachable(Failure::new(format!(
+        "the connection to {host} was lost: {why}"
+    )))
 }
 
 /// The task that always listens: a channel that nobody reads stops its whole connection.
@@ -184,6 +205,8 @@ struct Listening {
     diary: Diary,
     shared: Arc<Shared>,
     to: mpsc::Sender<Result<FromWorker, Lost>>,
+    /// Dropped at the end, for the half that sends.
+    _lives: watch::Sender<()>,
 }
 
 impl Listening {
@@ -213,7 +236,12 @@ impl Listening {
 
     /// Takes a whole frame out of the buffer.
     fn next_message(&mut self) -> Result<Option<FromWorker>, Failure> {
-        let garbled = |e| Failure::new(format!("the worker on {} does not keep to the protocol: {e}", self.host));
+        let garbled = |e| {
+            Failure::new(format!(
+                "the worker on {} does not keep to the protocol: {e}",
+                self.host
+            ))
+        };
         let Some(header) = self.buffer.first_chunk::<4>() else {
             return Ok(None);
         };
@@ -234,8 +262,11 @@ impl Listening {
         if self.shared.content().contains(digest) {
             return Ok(());
         }
-        Err(Failure::new(format!("the worker on {} asks for content {digest}, which is no part of its order", self.host))
-            .help("the host may have been taken over: nothing was sent"))
+        Err(Failure::new(format!(
+            "the worker on {} asks for content {digest}, which is no part of its order",
+            self.host
+        ))
+        .help("the host may have been taken over: nothing was sent"))
     }
 
     /// A worker that died is another story than a connection that was lost.
@@ -247,6 +278,7 @@ impl Listening {
                     .detail(detail)
                     .help("the worker finishes its current step and stops; run again to go on from what is true then"),
             ),
+            Ending::Code(0) => Lost::Unreachable(Failure::new(format!("the worker on {} has left", self.host))),
             _ => Lost::Refused(
                 Failure::new(format!("the worker on {} died: {ending}", self.host))
                     .detail(detail)
@@ -284,7 +316,11 @@ fn in_value(value: &Value, found: &mut HashSet<Digest>) {
     match value {
         Value::Array(list) => list.iter().for_each(|value| in_value(value, found)),
         Value::Object(map) => {
-            if let Some(digest) = map.get("blob").and_then(|blob| blob.get("digest")).and_then(Value::as_str) {
+            if let Some(digest) = map
+                .get("blob")
+                .and_then(|blob| blob.get("digest"))
+                .and_then(Value::as_str)
+            {
                 found.insert(Digest(digest.to_owned()));
             }
             map.values().for_each(|value| in_value(value, found));
@@ -321,7 +357,11 @@ impl Diary {
 
     /// Empty lines say nothing; control characters would reach the reader's terminal.
     pub fn add(&mut self, line: &str) {
-        let line: String = line.chars().filter(|c| !c.is_control()).take(WIDTH).collect();
+        let line: String = line
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(WIDTH)
+            .collect();
         if line.trim().is_empty() {
             return;
         }
@@ -346,7 +386,12 @@ impl Diary {
 
     pub fn lines(&self) -> Vec<String> {
         let begun = Some(self.begun.trim()).filter(|begun| !begun.is_empty());
-        self.lines.iter().map(String::as_str).chain(begun).map(ToOwned::to_owned).collect()
+        self.lines
+            .iter()
+            .map(String::as_str)
+            .chain(begun)
+            .map(ToOwned::to_owned)
+            .collect()
     }
 
     /// The failure that follows this word on a line of its own.

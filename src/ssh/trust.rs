@@ -108,15 +108,19 @@ impl Trust {
     }
 
     fn file(&self) -> String {
-        self.target
-            .known_hosts
-            .first()
-            .map_or_else(|| "~/.ssh/known_hosts".to_owned(), |file| file.display().to_string())
+        self.target.known_hosts.first().map_or_else(
+            || "~/.ssh/known_hosts".to_owned(),
+            |file| file.display().to_string(),
+        )
     }
 }
 
 fn fingerprint(key: &PublicKey) -> String {
-    format!("{} {}", word(&key.algorithm()).to_uppercase(), key.fingerprint(HashAlg::Sha256))
+    format!(
+        "{} {}",
+        word(&key.algorithm()).to_uppercase(),
+        key.fingerprint(HashAlg::Sha256)
+    )
 }
 
 /// As ssh-keyscan and the names of host key files have it.
@@ -131,14 +135,20 @@ fn word(algorithm: &Algorithm) -> &'static str {
 impl Handler for Trust {
     type Error = russh::Error;
 
-    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+    async fn check_server_key(
+        &mut self,
+        key: &PublicKeyOrCertificate,
+    ) -> Result<bool, Self::Error> {
         let verdict = self.judge(key);
         let trusted = verdict.is_ok();
         self.remarks.noted().distrust = verdict.err();
         Ok(trusted)
     }
 
-    async fn disconnected(&mut self, reason: DisconnectReason<Self::Error>) -> Result<(), Self::Error> {
+    async fn disconnected(
+        &mut self,
+        reason: DisconnectReason<Self::Error>,
+    ) -> Result<(), Self::Error> {
         let (goodbye, result) = match reason {
             DisconnectReason::ReceivedDisconnect(said) => (said.message, Ok(())),
             DisconnectReason::Error(e) => (in_words(&e), Err(e)),
@@ -159,11 +169,15 @@ pub fn in_words(e: &russh::Error) -> String {
         russh::Error::KeepaliveTimeout | russh::Error::InactivityTimeout => {
             "no sign of life any more".to_owned()
         }
-        russh::Error::HUP | russh::Error::Disconnect | russh::Error::SendError | russh::Error::RecvError => {
-            "the other end hung up".to_owned()
-        }
+        russh::Error::HUP
+        | russh::Error::Disconnect
+        | russh::Error::SendError
+        | russh::Error::RecvError => "the other end hung up".to_owned(),
         russh::Error::NoCommonAlgo { kind, theirs, .. } => {
-            format!("no {kind:?} algorithm in common; it offers only {}", theirs.join(", "))
+            format!(
+                "no {kind:?} algorithm in common; it offers only {}",
+                theirs.join(", ")
+            )
         }
         other => other.to_string(),
     }

@@ -35,7 +35,11 @@ impl Worker {
     /// `apim-deploy-linux-<architecture>` beside `apim-deploy`.
     pub fn this_program() -> std::io::Result<Self> {
         let path = std::env::current_exe()?;
-        let mut builds = vec![Build::new(own_architecture(), path.clone(), "/proc/self/exe".into())?];
+        let mut builds = vec![Build::new(
+            own_architecture(),
+            path.clone(),
+            "/proc/self/exe".into(),
+        )?];
         for architecture in ["x86_64", "aarch64"] {
             let sibling = path.with_file_name(format!("apim-deploy-linux-{architecture}"));
             if architecture != builds[0].architecture && sibling.is_file() {
@@ -82,9 +86,15 @@ impl Build {
     /// Gzip, which every host can unpack; made when the first host lacks the program. Takes CPU time:
     /// not for async threads.
     pub fn packed(&self) -> Result<Arc<Vec<u8>>, Failure> {
-        self.packed.get_or_init(|| self.pack()).clone().map_err(|reason| {
-            Failure::new(format!("the worker's program {} cannot be sent: {reason}", self.path.display()))
-        })
+        self.packed
+            .get_or_init(|| self.pack())
+            .clone()
+            .map_err(|reason| {
+                Failure::new(format!(
+                    "the worker's program {} cannot be sent: {reason}",
+                    self.path.display()
+                ))
+            })
     }
 
     fn pack(&self) -> Result<Arc<Vec<u8>>, String> {
@@ -99,5 +109,8 @@ impl Build {
 }
 
 fn own_architecture() -> String {
-    rustix::system::uname().machine().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .machine()
+        .to_string_lossy()
+        .into_owned()
 }

@@ -5,7 +5,8 @@ use crate::wire::Failure;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 /// A program to run.
@@ -135,49 +136,49 @@ impl System {
     }
 
     fn run_for_real(&self, command: &Command) -> Result<Output> {
+        let mut child = self.start(command)?;
+        // Each pipe has its own thread: a child that fills one while we wait on another would hang.
+        let stdout = child.stdout.take().map(Drain::of);
+        let stderr = child.stderr.take().map(Drain::of);
+        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), command.input.clone()) {
+            std::thread::spawn(move || {
+                // A child that does not read all of its input is no error of ours.
+                let _ = stdin.write_all(&input);
+            });
+        }
+        Ok(Output {
+            code: wait(&mut child, command)?,
+            stdout: stdout.map(Drain::text).unwrap_or_default(),
+            stderr: stderr.map(Drain::text).unwrap_or_default(),
+        })
+    }
+
+    fn start(&self, command: &Command) -> Result<Child> {
         let (program, arguments) = command
             .argv
             .split_first()
             .ok_or_else(|| Failure::new("an empty command"))?;
+        let stdin = match command.input {
+            Some(_) => Stdio::piped(),
+            None => Stdio::null(),
+        };
         let mut process = std::process::Command::new(program);
         process
             .args(arguments)
             .envs(self.environment.borrow().iter().cloned())
             .envs(command.environment.iter().cloned())
-            .stdin(if command.input.is_some() {
-                Stdio::piped()
-            } else {
-                Stdio::null()
-            })
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
         if let Some(dir) = &command.dir {
             process.current_dir(dir);
         }
-        let mut child = process.spawn().map_err(|e| match e.kind() {
+        process.spawn().map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => {
                 Failure::new(format!("there is no program `{program}` on this host"))
             }
             _ => Failure::new(format!("`{program}` cannot be started: {e}")),
-        })?;
-        // Each pipe has its own thread: a child that fills one while we wait on another would hang.
-        let input = command.input.clone();
-        let stdin = child.stdin.take();
-        let feeder = std::thread::spawn(move || {
-            if let (Some(mut stdin), Some(input)) = (stdin, input) {
-                // A child that does not read all of its input is no error of ours.
-                let _ = stdin.write_all(&input);
-            }
-        });
-        let stdout = child.stdout.take().map(drain);
-        let stderr = child.stderr.take().map(drain);
-        let code = wait(&mut child, command)?;
-        let _ = feeder.join();
-        Ok(Output {
-            code,
-            stdout: stdout.map(joined).unwrap_or_default(),
-            stderr: stderr.map(joined).unwrap_or_default(),
         })
     }
 }
@@ -194,28 +195,46 @@ pub fn tail(text: &str, count: usize) -> Vec<String> {
 /// Output kept of one stream, in bytes; the rest is read and dropped.
 const KEPT: usize = 4 << 20;
 
-type Drain = std::thread::JoinHandle<Vec<u8>>;
+/// How long a stream may stay open after its program has ended. A program that leaves a daemon
+/// behind often leaves it our pipe as well, and that one never closes.
+const PATIENCE: Duration = Duration::from_secs(1);
 
-fn drain(mut from: impl std::io::Read + Send + 'static) -> Drain {
-    std::thread::spawn(move || {
-        let mut kept = Vec::new();
-        let mut piece = [0; 16384];
-        while let Ok(n) = from.read(&mut piece) {
-            if n == 0 {
-                break;
+/// One stream, read by a thread of its own.
+struct Drain {
+    kept: Arc<Mutex<Vec<u8>>>,
+    closed: mpsc::Receiver<()>,
+}
+
+impl Drain {
+    fn of(mut from: impl std::io::Read + Send + 'static) -> Self {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let (end, closed) = mpsc::channel();
+        let ours = Arc::clone(&kept);
+        std::thread::spawn(move || {
+            let mut piece = [0; 16384];
+            while let Ok(n) = from.read(&mut piece) {
+                if n == 0 {
+                    break;
+                }
+                let mut kept = ours.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = KEPT.saturating_sub(kept.len()).min(n);
+                kept.extend_from_slice(&piece[..room]);
             }
-            let room = KEPT.saturating_sub(kept.len()).min(n);
-            kept.extend_from_slice(&piece[..room]);
-        }
-        kept
-    })
+            // Nobody listens any more when patience ran out.
+            let _ = end.send(());
+        });
+        Self { kept, closed }
+    }
+
+    fn text(self) -> String {
+        // Out of patience or not: what came so far is the answer.
+        let _ = self.closed.recv_timeout(PATIENCE);
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&kept).into_owned()
+    }
 }
 
-fn joined(drain: Drain) -> String {
-    String::from_utf8_lossy(&drain.join().unwrap_or_default()).into_owned()
-}
-
-fn wait(child: &mut std::process::Child, command: &Command) -> Result<i32> {
+fn wait(child: &mut Child, command: &Command) -> Result<i32> {
     use std::os::unix::process::ExitStatusExt as _;
     let failed = |e: std::io::Error| Failure::new(format!("`{}`: {e}", command.shown()));
     let status = match command.timeout {
@@ -243,7 +262,7 @@ fn wait(child: &mut std::process::Child, command: &Command) -> Result<i32> {
         .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
 }
 
-fn kill_group(child: &mut std::process::Child) {
+fn kill_group(child: &mut Child) {
     if let Some(pid) = i32::try_from(child.id())
         .ok()
         .and_then(rustix::process::Pid::from_raw)
@@ -252,4 +271,48 @@ fn kill_group(child: &mut std::process::Child) {
         let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
     }
     let _ = child.wait();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(line: &str) -> Command {
+        Command::new(["/bin/sh", "-c", line])
+    }
+
+    fn run(command: &Command) -> Result<Output> {
+        System::under(std::path::Path::new("/"), vec![]).run_for_real(command)
+    }
+
+    #[test]
+    fn a_daemon_that_keeps_our_pipe_does_not_keep_us() {
+        let started = Instant::now();
+        let output = run(&sh("echo started; sleep 30 & exit 0")).unwrap();
+        assert_eq!(output.stdout, "started\n");
+        assert!(started.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_command_out_of_time_is_killed_with_its_children() {
+        let slow = sh("sleep 30 | sleep 30").timeout(Duration::from_millis(100));
+        let failure = run(&slow).unwrap_err();
+        assert!(failure.message.contains("did not end within"), "{failure}");
+    }
+
+    #[test]
+    fn input_arrives_and_codes_come_back() {
+        let output = run(&sh("cat >&2; exit 3").input("secret")).unwrap();
+        assert_eq!((output.code, output.stderr.as_str()), (3, "secret"));
+        assert_eq!(run(&sh("kill -9 $$")).unwrap().code, 137);
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let failure = run(&Command::new(["no-such-program"])).unwrap_err();
+        assert_eq!(
+            failure.message,
+            "there is no program `no-such-program` on this host"
+        );
+    }
 }

@@ -144,18 +144,9 @@ impl System {
         std::io::copy(content, &mut file).map_err(wrong)?;
         file.flush().map_err(wrong)?;
         let mode = mode.or(before.as_ref().map(|m| m.mode)).unwrap_or(0o644);
-        let (uid, gid) = owner
-            .or(before.as_ref().map(|m| (m.uid, m.gid)))
-            .unwrap_or_else(ourselves);
-        rustix::fs::fchown(
-            file.as_file(),
-            Some(rustix::fs::Uid::from_raw(uid)),
-            Some(rustix::fs::Gid::from_raw(gid)),
-        )
-        .map_err(|e| failed("give the owner of", path, &e.into()))?;
-        file.as_file()
-            .set_permissions(std::fs::Permissions::from_mode(mode))
-            .map_err(wrong)?;
+        let owner = owner.or(before.as_ref().map(|m| (m.uid, m.gid)));
+        entitle(file.as_file(), mode, owner.unwrap_or_else(ourselves))
+            .map_err(|e| failed("set owner and mode of", path, &e))?;
         file.as_file().sync_all().map_err(wrong)?;
         approve(file.path())?;
         file.persist(&real)
@@ -255,6 +246,14 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// The owner first: giving a file away clears its setuid bit.
+fn entitle(file: &std::fs::File, mode: u32, (uid, gid): (u32, u32)) -> std::io::Result<()> {
+    let uid = rustix::fs::Uid::from_raw(uid);
+    let gid = rustix::fs::Gid::from_raw(gid);
+    rustix::fs::fchown(file, Some(uid), Some(gid))?;
+    file.set_permissions(std::fs::Permissions::from_mode(mode))
 }
 
 /// Whom new files belong to when nobody says.

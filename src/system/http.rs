@@ -51,7 +51,8 @@ impl Request {
 
     fn all_headers(&self) -> impl Iterator<Item = (String, String)> + '_ {
         let login = self.login.iter().map(|(user, password)| {
-            let both = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+            let both =
+                base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
             ("Authorization".to_owned(), format!("Basic {both}"))
         });
         // An explicit header is the author's last word, so it comes instead of ours.
@@ -59,7 +60,9 @@ impl Request {
             .headers
             .iter()
             .any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-        login.filter(move |_| !explicit).chain(self.headers.iter().cloned())
+        login
+            .filter(move |_| !explicit)
+            .chain(self.headers.iter().cloned())
     }
 }
 
@@ -99,21 +102,33 @@ impl System {
             headers: head
                 .headers
                 .iter()
-                .map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
+                .map(|(n, v)| {
+                    (
+                        n.to_string(),
+                        String::from_utf8_lossy(v.as_bytes()).into_owned(),
+                    )
+                })
                 .collect(),
             body: Box::new(body.into_reader()),
         })
     }
 
     fn rehearse_answer(&self, request: &Request) -> Result<Response> {
-        let output = self.run(&Command::new([request.method.as_str(), request.url.as_str()]))?;
+        let output = self.run(&Command::new([
+            request.method.as_str(),
+            request.url.as_str(),
+        ]))?;
         match u16::try_from(output.code) {
             Ok(status) if status > 0 => Ok(Response {
                 status,
                 headers: Vec::new(),
                 body: Box::new(std::io::Cursor::new(output.stdout)),
             }),
-            _ => Err(Failure::new(format!("{} got no answer: {}", request.shown(), output.stderr))),
+            _ => Err(Failure::new(format!(
+                "{} got no answer: {}",
+                request.shown(),
+                output.stderr
+            ))),
         }
     }
 }
@@ -126,7 +141,8 @@ fn prepared(request: &Request) -> Result<ureq::http::Request<Vec<u8>>> {
     for (name, value) in request.all_headers() {
         call = call.header(name, value);
     }
-    call.body(request.body.clone().unwrap_or_default()).map_err(wrong)
+    call.body(request.body.clone().unwrap_or_default())
+        .map_err(wrong)
 }
 
 fn agent(request: &Request) -> Result<ureq::Agent> {
@@ -164,21 +180,28 @@ fn host_roots() -> Result<RootCerts> {
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() {
         let why = found.errors.iter().map(ToString::to_string);
-        return Err(Failure::new("this host has no certificates of authorities to trust")
-            .detail(why)
-            .help("install the package `ca-certificates`, or say `validate_certs: false`"));
+        return Err(
+            Failure::new("this host has no certificates of authorities to trust")
+                .detail(why)
+                .help("install the package `ca-certificates`, or say `validate_certs: false`"),
+        );
     }
-    let roots = found.certs.iter().map(|c| Certificate::from_der(c).to_owned());
+    let roots = found
+        .certs
+        .iter()
+        .map(|c| Certificate::from_der(c).to_owned());
     Ok(RootCerts::Specific(Arc::new(roots.collect())))
 }
 
 fn unanswered(request: &Request, e: &ureq::Error) -> Failure {
-    let failure = Failure::new(format!("{} got no answer: {}", request.shown(), reason(e)));
-    match e {
-        ureq::Error::Rustls(rustls::Error::InvalidCertificate(_)) => failure.help(
+    let reason = reason(e);
+    let failure = Failure::new(format!("{} got no answer: {reason}", request.shown()));
+    // rustls speaks through an input error of the handshake, so only the words are left.
+    match reason.contains("certificate") {
+        true => failure.help(
             "add the server's authority to this host's trusted certificates, or say `validate_certs: false`",
         ),
-        _ => failure,
+        false => failure,
     }
 }
 

@@ -37,12 +37,16 @@ pub fn addresses(host: &str) -> std::io::Result<Vec<IpAddr>> {
 }
 
 fn in_hosts_file(text: &str, host: &str) -> Vec<IpAddr> {
-    text.lines()
+    let mut found: Vec<_> = text
+        .lines()
         .map(|line| line.split('#').next().unwrap_or_default())
         .filter_map(|line| line.split_once(char::is_whitespace))
         .filter(|(_, names)| names.split_whitespace().any(|n| n.eq_ignore_ascii_case(host)))
-        .filter_map(|(address, _)| address.parse().ok())
-        .collect()
+        .filter_map(|(address, _)| address.parse::<IpAddr>().ok())
+        .collect();
+    // The last one tried words the failure, and a host without IPv6 would word it badly.
+    found.sort_by_key(IpAddr::is_ipv4);
+    found
 }
 
 /// `getent ahosts` says each address once per kind of socket.

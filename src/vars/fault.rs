@@ -78,6 +78,7 @@ impl Fault {
             reason: self.reason,
             help: self.help,
             also: vec![],
+            elsewhere: vec![],
         }
     }
 

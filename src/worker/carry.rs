@@ -39,7 +39,13 @@ pub struct Carrier {
 }
 
 impl Carrier {
-    pub fn new(system: System, debt: Debt, voice: Voice, line: Arc<Line>, environment: Vec<(String, String)>) -> Self {
+    pub fn new(
+        system: System,
+        debt: Debt,
+        voice: Voice,
+        line: Arc<Line>,
+        environment: Vec<(String, String)>,
+    ) -> Self {
         Self {
             system,
             debt,
@@ -69,7 +75,9 @@ impl Carrier {
     fn items(&mut self, items: &[Item], mode: Mode) -> Flow {
         for (at, item) in items.iter().enumerate() {
             match item {
-                Item::Step(step) => self.step(step, is_last_of_handler(step, &items[at + 1..]), mode)?,
+                Item::Step(step) => {
+                    self.step(step, is_last_of_handler(step, &items[at + 1..]), mode)?
+                }
                 Item::Block(block) => self.block(block, mode)?,
             }
         }
@@ -92,7 +100,11 @@ impl Carrier {
             return Err(Halt::Stopped);
         }
         let mode = step.mode.unwrap_or(mode);
-        if step.handler.as_ref().is_some_and(|key| !self.debt.owes(key)) {
+        if step
+            .handler
+            .as_ref()
+            .is_some_and(|key| !self.debt.owes(key))
+        {
             self.pass_over(step);
             return Ok(());
         }
@@ -110,11 +122,23 @@ impl Carrier {
         self.voice.say(&FromWorker::Told(Told {
             step: step.id,
             result: step.wants_result.then(|| result_of(&outcome, &notes)),
-            diffs: if self.diff && !step.no_log { notes.diffs } else { Vec::new() },
-            outcome: if step.no_log { censored(outcome) } else { outcome },
+            diffs: if self.diff && !step.no_log {
+                notes.diffs
+            } else {
+                Vec::new()
+            },
+            outcome: if step.no_log {
+                censored(outcome)
+            } else {
+                outcome
+            },
             millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         }));
-        if failed && !step.ignore_errors { Err(Halt::Failed) } else { Ok(()) }
+        if failed && !step.ignore_errors {
+            Err(Halt::Failed)
+        } else {
+            Ok(())
+        }
     }
 
     /// Clean-up runs for a controller that said stop, but not for one that is gone: the next run looks
@@ -137,7 +161,12 @@ impl Carrier {
         }
     }
 
-    fn settle(&mut self, step: &Step, outcome: &Outcome, mode: Mode) -> std::result::Result<(), Failure> {
+    fn settle(
+        &mut self,
+        step: &Step,
+        outcome: &Outcome,
+        mode: Mode,
+    ) -> std::result::Result<(), Failure> {
         match (&step.handler, outcome) {
             (Some(key), Outcome::Changed(_) | Outcome::Unchanged | Outcome::Skipped(_)) => {
                 self.debt.settle(&self.system, key, mode)
@@ -159,7 +188,8 @@ impl Carrier {
             return Outcome::Skipped("not asked in a dry run".to_owned());
         }
         self.voice.speak_for((!step.no_log).then_some(step.id));
-        self.system.set_environment([self.environment.as_slice(), step.environment.as_slice()].concat());
+        self.system
+            .set_environment([self.environment.as_slice(), step.environment.as_slice()].concat());
         let changes = self.call(ready.as_ref(), step, mode);
         self.line.set_changing(false);
         self.voice.speak_for(None);
@@ -175,9 +205,16 @@ impl Carrier {
     }
 
     /// Looks, writes down what will be owed, corrects: in this order, for the sake of a power cut.
-    fn call(&mut self, ready: &dyn Ready, step: &Step, mode: Mode) -> std::result::Result<Vec<String>, Failure> {
+    fn call(
+        &mut self,
+        ready: &dyn Ready,
+        step: &Step,
+        mode: Mode,
+    ) -> std::result::Result<Vec<String>, Failure> {
         // What an action does it may do while looking at its guard; it is not to be torn.
-        self.line.set_changing(mode == Mode::Apply && matches!(ready.kind(), Kind::State | Kind::Action));
+        self.line.set_changing(
+            mode == Mode::Apply && matches!(ready.kind(), Kind::State | Kind::Action),
+        );
         // Asked again after saying so: the thread at stdin may be about to end the process.
         if self.line.is_gone() {
             return Err(Failure::new("the controller is gone"));
@@ -194,11 +231,16 @@ impl Carrier {
         Ok(changes)
     }
 
-    fn judge(&self, changes: std::result::Result<Vec<String>, Failure>, step: &Step, mode: Mode) -> Outcome {
+    fn judge(
+        &self,
+        changes: std::result::Result<Vec<String>, Failure>,
+        step: &Step,
+        mode: Mode,
+    ) -> Outcome {
         match (changes, step.failed_when) {
-            (Ok(_), Some(true)) => {
-                Outcome::Failed(Failure::new("the task's `failed_when` calls this a failure"))
-            }
+            (Ok(_), Some(true)) => Outcome::Failed(Failure::new(
+                "the task's `failed_when` calls this a failure",
+            )),
             (Err(failure), Some(false)) => changed_when(step, vec![], Some(failure.message)),
             (Ok(changes), _) => changed_when(step, changes, None),
             (Err(failure), _) if mode == Mode::Check && self.announced > 0 => {
@@ -214,9 +256,9 @@ impl Carrier {
 
 fn changed_when(step: &Step, changes: Vec<String>, excused: Option<String>) -> Outcome {
     match step.changed_when {
-        Some(true) if changes.is_empty() => {
-            Outcome::Changed(vec![excused.unwrap_or_else(|| "`changed_when` calls this a change".to_owned())])
-        }
+        Some(true) if changes.is_empty() => Outcome::Changed(vec![
+            excused.unwrap_or_else(|| "`changed_when` calls this a change".to_owned()),
+        ]),
         Some(false) => Outcome::Unchanged,
         _ if changes.is_empty() => Outcome::Unchanged,
         _ => Outcome::Changed(changes),
@@ -224,7 +266,8 @@ fn changed_when(step: &Step, changes: Vec<String>, excused: Option<String>) -> O
 }
 
 fn prepare(module: &str, params: &Value) -> std::result::Result<Box<dyn Ready>, Failure> {
-    let entry = modules::find(module).ok_or_else(|| Failure::new(format!("there is no module `{module}`")))?;
+    let entry = modules::find(module)
+        .ok_or_else(|| Failure::new(format!("there is no module `{module}`")))?;
     (entry.prepare)(params.clone()).map_err(|e| Failure::new(format!("`{module}`: {e}")))
 }
 
@@ -239,9 +282,18 @@ fn is_last_of_handler(step: &Step, rest: &[Item]) -> bool {
 /// What `register` sees.
 fn result_of(outcome: &Outcome, notes: &Notes) -> Map<String, Value> {
     let mut result = notes.result.clone();
-    result.insert("changed".into(), matches!(outcome, Outcome::Changed(_)).into());
-    result.insert("failed".into(), matches!(outcome, Outcome::Failed(_)).into());
-    result.insert("skipped".into(), matches!(outcome, Outcome::Skipped(_)).into());
+    result.insert(
+        "changed".into(),
+        matches!(outcome, Outcome::Changed(_)).into(),
+    );
+    result.insert(
+        "failed".into(),
+        matches!(outcome, Outcome::Failed(_)).into(),
+    );
+    result.insert(
+        "skipped".into(),
+        matches!(outcome, Outcome::Skipped(_)).into(),
+    );
     let word = match outcome {
         Outcome::Failed(failure) => Some(&failure.message),
         Outcome::Skipped(reason) => Some(reason),
@@ -258,8 +310,261 @@ fn censored(outcome: Outcome) -> Outcome {
     match outcome {
         Outcome::Changed(changes) => Outcome::Changed(vec![HIDDEN.to_owned(); changes.len()]),
         Outcome::Failed(_) => Outcome::Failed(
-            Failure::new(HIDDEN).help("set `no_log: false` on a host without secrets to see why it failed"),
+            Failure::new(HIDDEN)
+                .help("set `no_log: false` on a host without secrets to see why it failed"),
         ),
         Outcome::Unchanged | Outcome::Skipped(_) => outcome,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::out::{Out, testing::Tape};
+    use super::*;
+    use serde_json::json;
+
+    struct Stage {
+        dir: tempfile::TempDir,
+        carrier: Carrier,
+        tape: Tape,
+        line: Arc<Line>,
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let system = System::under(dir.path(), vec![]);
+            let debt = Debt::load(&system, "/due.json".into()).unwrap();
+            let (tape, line) = (Tape::default(), Arc::new(Line::default()));
+            let voice = Voice::new(Arc::new(Out::to(tape.clone())));
+            let carrier = Carrier::new(system, debt, voice, Arc::clone(&line), vec![]);
+            Self {
+                dir,
+                carrier,
+                tape,
+                line,
+            }
+        }
+
+        /// Carries items out; answers the steps that were told of.
+        fn carry(&mut self, mode: Mode, items: Vec<Item>) -> (bool, Vec<u32>) {
+            let before = self.told().len();
+            let order = Order {
+                id: 1,
+                mode,
+                diff: true,
+                items,
+            };
+            let whole = self.carrier.carry(&order);
+            (
+                whole,
+                self.told()[before..].iter().map(|t| t.step).collect(),
+            )
+        }
+
+        fn apply(&mut self, items: Vec<Item>) -> (bool, Vec<u32>) {
+            self.carry(Mode::Apply, items)
+        }
+
+        fn told(&self) -> Vec<Told> {
+            let told = |message| match message {
+                FromWorker::Told(told) => Some(told),
+                _ => None,
+            };
+            self.tape.messages().into_iter().filter_map(told).collect()
+        }
+
+        fn last(&self) -> Told {
+            self.told().pop().unwrap()
+        }
+    }
+
+    fn step(id: u32, module: &str) -> Step {
+        Step {
+            id,
+            task: id,
+            title: String::new(),
+            item: None,
+            action: Action::Call {
+                module: module.into(),
+                params: json!({ "msg": "the password is 123" }),
+            },
+            notify: vec![],
+            handler: None,
+            changed_when: None,
+            failed_when: None,
+            ignore_errors: false,
+            no_log: false,
+            wants_result: false,
+            environment: vec![],
+            mode: None,
+        }
+    }
+
+    fn ok(id: u32) -> Item {
+        Item::Step(step(id, "debug"))
+    }
+
+    fn failing(id: u32) -> Item {
+        Item::Step(step(id, "fail"))
+    }
+
+    fn changing(id: u32, notify: &str) -> Item {
+        Item::Step(Step {
+            changed_when: Some(true),
+            notify: vec![notify.into()],
+            ..step(id, "debug")
+        })
+    }
+
+    fn handler(id: u32, key: &str) -> Item {
+        Item::Step(Step {
+            handler: Some(key.into()),
+            ..step(id, "debug")
+        })
+    }
+
+    fn block(steps: Vec<Item>, rescue: Vec<Item>, always: Vec<Item>) -> Item {
+        Item::Block(Block {
+            steps,
+            rescue,
+            always,
+        })
+    }
+
+    #[test]
+    fn a_failure_ends_the_order() {
+        assert_eq!(
+            Stage::new().apply(vec![ok(1), failing(2), ok(3)]),
+            (false, vec![1, 2])
+        );
+    }
+
+    #[test]
+    fn an_ignored_failure_does_not() {
+        let ignored = Item::Step(Step {
+            ignore_errors: true,
+            ..step(1, "fail")
+        });
+        let mut stage = Stage::new();
+        assert_eq!(stage.apply(vec![ignored, ok(2)]), (true, vec![1, 2]));
+        assert!(matches!(stage.told()[0].outcome, Outcome::Failed(_)));
+    }
+
+    #[test]
+    fn a_rescued_block_goes_on() {
+        let items = vec![
+            block(vec![failing(1), ok(2)], vec![ok(3)], vec![ok(4)]),
+            ok(5),
+        ];
+        assert_eq!(Stage::new().apply(items), (true, vec![1, 3, 4, 5]));
+    }
+
+    #[test]
+    fn always_runs_and_a_failure_without_rescue_stays_one() {
+        let items = vec![block(vec![failing(1)], vec![], vec![ok(2)]), ok(3)];
+        assert_eq!(Stage::new().apply(items), (false, vec![1, 2]));
+        let items = vec![block(vec![ok(1)], vec![ok(2)], vec![failing(3)]), ok(4)];
+        assert_eq!(Stage::new().apply(items), (false, vec![1, 3]));
+    }
+
+    #[test]
+    fn a_stop_lets_always_run_and_nothing_else() {
+        let mut stage = Stage::new();
+        stage.line.stop();
+        let items = vec![block(vec![ok(1)], vec![ok(2)], vec![ok(3)]), ok(4)];
+        assert_eq!(stage.apply(items), (false, vec![3]));
+    }
+
+    #[test]
+    fn a_handler_runs_when_notified_and_only_once() {
+        let mut stage = Stage::new();
+        assert_eq!(stage.apply(vec![handler(1, "restart")]), (true, vec![]));
+        assert_eq!(stage.apply(vec![changing(2, "restart")]), (true, vec![2]));
+        let disk = std::fs::read_to_string(stage.dir.path().join("due.json")).unwrap();
+        assert_eq!(disk, r#"["restart"]"#);
+        assert_eq!(
+            stage.apply(vec![handler(3, "restart"), handler(4, "restart")]),
+            (true, vec![3, 4]),
+            "a loop is one handler"
+        );
+        assert_eq!(stage.apply(vec![handler(5, "restart")]), (true, vec![]));
+    }
+
+    #[test]
+    fn a_handler_that_failed_stays_due() {
+        let mut stage = Stage::new();
+        let broken = Item::Step(Step {
+            handler: Some("restart".into()),
+            ..step(2, "fail")
+        });
+        stage.apply(vec![changing(1, "restart"), broken]);
+        assert_eq!(stage.carrier.due(), ["restart"]);
+    }
+
+    #[test]
+    fn a_handler_that_is_not_due_still_answers_who_waits_for_its_result() {
+        let mut stage = Stage::new();
+        let Item::Step(handler) = handler(1, "restart") else {
+            unreachable!()
+        };
+        stage.apply(vec![Item::Step(Step {
+            wants_result: true,
+            ..handler
+        })]);
+        assert_eq!(stage.last().result.unwrap()["skipped"], json!(true));
+    }
+
+    #[test]
+    fn a_dry_run_cannot_judge_what_follows_a_change() {
+        let mut stage = Stage::new();
+        assert_eq!(
+            stage.carry(Mode::Check, vec![changing(1, "restart"), failing(2), ok(3)]),
+            (true, vec![1, 2, 3])
+        );
+        let Outcome::Changed(changes) = &stage.told()[1].outcome else {
+            panic!("not excused")
+        };
+        assert!(changes[0].starts_with("cannot be judged before the 1 changes above are made: "));
+        assert_eq!(stage.carrier.due(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn no_log_hides_how_and_keeps_what() {
+        let mut stage = Stage::new();
+        stage.apply(vec![Item::Step(Step {
+            no_log: true,
+            wants_result: true,
+            ..step(1, "fail")
+        })]);
+        let mut told = stage.last();
+        assert_eq!(told.result.take().unwrap()["failed"], json!(true));
+        assert!(!format!("{told:?}").contains("123"));
+        stage.apply(vec![Item::Step(Step {
+            no_log: true,
+            ..step(2, "debug")
+        })]);
+        assert!(
+            !stage
+                .tape
+                .messages()
+                .iter()
+                .any(|m| matches!(m, FromWorker::Progress { .. }))
+        );
+    }
+
+    #[test]
+    fn conditions_of_the_task_have_the_last_word() {
+        let mut stage = Stage::new();
+        stage.apply(vec![Item::Step(Step {
+            failed_when: Some(false),
+            ..step(1, "fail")
+        })]);
+        assert_eq!(stage.last().outcome, Outcome::Unchanged);
+        stage.apply(vec![Item::Step(Step {
+            failed_when: Some(true),
+            ..step(2, "debug")
+        })]);
+        assert!(matches!(stage.last().outcome, Outcome::Failed(_)));
     }
 }

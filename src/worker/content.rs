@@ -43,7 +43,8 @@ impl Content {
             digest: digest.clone(),
         };
         self.out.say(&want).map_err(|_| gone(digest))?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.dir).map_err(|e| self.unwritable(&e))?;
+        let mut file =
+            tempfile::NamedTempFile::new_in(&self.dir).map_err(|e| self.unwritable(&e))?;
         let mut hasher = Sha256::new();
         loop {
             match deliveries.recv() {
@@ -53,15 +54,19 @@ impl Content {
                     file.write_all(&piece).map_err(|e| self.unwritable(&e))?;
                 }
                 Ok(Delivery::Refused(reason)) => {
-                    return Err(Failure::new(format!("the controller cannot give content {digest}: {reason}")));
+                    return Err(Failure::new(format!(
+                        "the controller cannot give content {digest}: {reason}"
+                    )));
                 }
                 Err(_) => return Err(gone(digest)),
             }
         }
         let arrived = hex(&hasher.finalize());
         if arrived != digest.0 {
-            return Err(Failure::new(format!("content {digest} was asked for and {arrived} arrived"))
-                .help("the file changed on the controller during the run; run again"));
+            return Err(Failure::new(format!(
+                "content {digest} was asked for and {arrived} arrived"
+            ))
+            .help("the file changed on the controller during the run; run again"));
         }
         file.persist(to).map_err(|e| self.unwritable(&e.error))?;
         Ok(())
@@ -78,9 +83,9 @@ impl Content {
         let dir = self.dir.display();
         let failure = Failure::new(format!("content cannot be kept in {dir}: {e}"));
         match e.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                failure.help(format!("the file system of {dir} is full: free space there (`df -h {dir}`)"))
-            }
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => failure.help(
+                format!("the file system of {dir} is full: free space there (`df -h {dir}`)"),
+            ),
             _ => failure,
         }
     }
@@ -89,7 +94,9 @@ impl Content {
 impl Store for Content {
     fn fetch(&self, digest: &Digest) -> Result<PathBuf> {
         if !is_digest(digest) {
-            return Err(Failure::new(format!("`{digest}` is not the digest of any content")));
+            return Err(Failure::new(format!(
+                "`{digest}` is not the digest of any content"
+            )));
         }
         let path = self.dir.join(&digest.0);
         if !self.is_here(digest, &path) {
@@ -106,7 +113,9 @@ fn is_digest(digest: &Digest) -> bool {
 }
 
 fn gone(digest: &Digest) -> Failure {
-    Failure::new(format!("the controller went away while content {digest} was awaited"))
+    Failure::new(format!(
+        "the controller went away while content {digest} was awaited"
+    ))
 }
 
 /// Removes what need not, or must not, be kept. Safe at any time: the lock makes us the only worker.
@@ -116,7 +125,9 @@ pub fn tidy(dir: &Path) {
     };
     for entry in entries.flatten() {
         let keep = entry.metadata().is_ok_and(|meta| {
-            let recent = meta.modified().is_ok_and(|m| m.elapsed().is_ok_and(|age| age < KEPT_FOR));
+            let recent = meta
+                .modified()
+                .is_ok_and(|m| m.elapsed().is_ok_and(|age| age < KEPT_FOR));
             let named = is_digest(&Digest(entry.file_name().to_string_lossy().into_owned()));
             named && recent && meta.len() >= WORTH_KEEPING
         });
@@ -130,6 +141,56 @@ pub fn tidy(dir: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use super::super::out::testing::Tape;
+
+    /// A store, and a controller that sends these pieces when it is asked.
+    fn store(dir: &Path, pieces: Vec<Vec<u8>>, wanted: &Digest) -> Content {
+        let line = Arc::new(Line::default());
+        let (tape, controller, wanted) = (Tape::default(), Arc::clone(&line), wanted.clone());
+        let content = Content::new(dir.into(), Arc::new(Out::to(tape.clone())), line);
+        std::thread::spawn(move || {
+            while tape.messages().is_empty() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            for piece in pieces {
+                controller.deliver(&wanted, Delivery::Piece(piece));
+            }
+        });
+        content
+    }
+
+    #[test]
+    fn content_is_asked_for_once_and_checked() {
+        let dir = tempfile::tempdir().unwrap();
+        let digest = Digest(hex(&Sha256::digest(b"hello world")));
+        let content = store(
+            dir.path(),
+            vec![b"hello ".into(), b"world".into(), vec![]],
+            &digest,
+        );
+        let path = content.fetch(&digest).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"hello world");
+        assert_eq!(
+            content.fetch(&digest).unwrap(),
+            path,
+            "the second time it is here"
+        );
+    }
+
+    #[test]
+    fn content_that_is_not_what_was_asked_for_is_thrown_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let digest = Digest(hex(&Sha256::digest(b"hello world")));
+        let content = store(dir.path(), vec![b"goodbye".into(), vec![]], &digest);
+        let failure = content.fetch(&digest).unwrap_err();
+        assert!(
+            failure
+                .help
+                .is_some_and(|h| h.contains("changed on the controller"))
+        );
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn a_digest_never_leads_out_of_the_folder() {

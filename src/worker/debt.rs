@@ -64,8 +64,9 @@ impl Debt {
     }
 
     fn save(&self, system: &System) -> Result<()> {
-        let text = serde_json::to_vec(&self.due)
-            .map_err(|e| Failure::new(format!("the list of due handlers cannot be written: {e}")))?;
+        let text = serde_json::to_vec(&self.due).map_err(|e| {
+            Failure::new(format!("the list of due handlers cannot be written: {e}"))
+        })?;
         system.write(&self.path, &mut text.as_slice(), Some(0o600), None)
     }
 }
@@ -84,7 +85,8 @@ mod tests {
         let system = System::under(dir.path(), vec![]);
         let load = || Debt::load(&system, "/due.json".into()).unwrap();
         let mut debt = load();
-        debt.owe(&system, &key("restart apim"), Mode::Apply).unwrap();
+        debt.owe(&system, &key("restart apim"), Mode::Apply)
+            .unwrap();
         assert!(load().owes("restart apim"));
         debt.settle(&system, "restart apim", Mode::Apply).unwrap();
         assert_eq!(load().due(), Vec::<String>::new());

@@ -19,7 +19,12 @@ pub fn gather(system: &System) -> Facts {
         architecture: kernel.machine().to_string_lossy().into_owned(),
         system: kernel.sysname().to_string_lossy().into_owned(),
         kernel: kernel.release().to_string_lossy().into_owned(),
-        distribution_major_version: release.version.split('.').next().unwrap_or_default().to_owned(),
+        distribution_major_version: release
+            .version
+            .split('.')
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
         distribution: release.name,
         distribution_version: release.version,
         distribution_release: release.codename,
@@ -32,7 +37,9 @@ pub fn gather(system: &System) -> Facts {
         all_ipv4_addresses: ipv4_addresses(&text(system, "/proc/net/fib_trie")),
         all_ipv6_addresses: ipv6_addresses(&text(system, "/proc/net/if_inet6")),
         default_ipv4: default_ipv4(),
-        boot_id: text(system, "/proc/sys/kernel/random/boot_id").trim().to_owned(),
+        boot_id: text(system, "/proc/sys/kernel/random/boot_id")
+            .trim()
+            .to_owned(),
         user_id: user_id(system),
         epoch_ms: epoch_ms(),
     }
@@ -64,7 +71,11 @@ impl Release {
         let id = field("ID");
         Self {
             name: distribution(&id, &field("NAME")),
-            version: version(&id, field("VERSION_ID"), &text(system, "/etc/debian_version")),
+            version: version(
+                &id,
+                field("VERSION_ID"),
+                &text(system, "/etc/debian_version"),
+            ),
             codename: field("VERSION_CODENAME"),
             family: family(&id, &field("ID_LIKE")),
         }
@@ -138,7 +149,10 @@ fn service_mgr(system: &System) -> String {
 }
 
 fn vcpus(cpuinfo: &str) -> u32 {
-    let count = cpuinfo.lines().filter(|l| l.starts_with("processor")).count();
+    let count = cpuinfo
+        .lines()
+        .filter(|l| l.starts_with("processor"))
+        .count();
     u32::try_from(count.max(1)).unwrap_or(1)
 }
 
@@ -236,7 +250,10 @@ mod tests {
     #[test]
     fn debian_as_ansible_sees_it() {
         let (_dir, system) = host(&[
-            ("etc/os-release", "NAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\nID=debian\n"),
+            (
+                "etc/os-release",
+                "NAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\nID=debian\n",
+            ),
             ("etc/debian_version", "12.5\n"),
             ("usr/bin/apt-get", ""),
             ("run/systemd/system/x", ""),
@@ -258,7 +275,10 @@ mod tests {
             "NAME=\"Rocky Linux\"\nVERSION_ID=\"9.4\"\nID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n",
         )]);
         let facts = gather(&system);
-        assert_eq!((facts.distribution.as_str(), facts.os_family.as_str()), ("Rocky", "RedHat"));
+        assert_eq!(
+            (facts.distribution.as_str(), facts.os_family.as_str()),
+            ("Rocky", "RedHat")
+        );
     }
 
     #[test]
@@ -271,6 +291,9 @@ mod tests {
 
     #[test]
     fn memory_is_counted_in_mebibytes() {
-        assert_eq!(memory("MemFree: 1 kB\nMemTotal:  4028440 kB\n", "MemTotal"), 3934);
+        assert_eq!(
+            memory("MemFree: 1 kB\nMemTotal:  4028440 kB\n", "MemTotal"),
+            3934
+        );
     }
 }

@@ -57,7 +57,9 @@ fn sign(file: &mut File) -> std::io::Result<()> {
     let holder = Holder {
         pid: std::process::id(),
         since: now(),
-        user: std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_default(),
+        user: std::env::var("SUDO_USER")
+            .or_else(|_| std::env::var("USER"))
+            .unwrap_or_default(),
     };
     file.set_len(0)?;
     file.rewind()?;
@@ -72,8 +74,10 @@ fn taken(path: &Path, file: &mut File) -> Failure {
     let mut text = String::new();
     // A holder that has not signed yet is still a holder.
     let _ = file.read_to_string(&mut text);
-    let who = serde_json::from_str::<Holder>(&text)
-        .map_or_else(|_| "an unnamed process".to_owned(), |holder| holder.describe(now()));
+    let who = serde_json::from_str::<Holder>(&text).map_or_else(
+        |_| "an unnamed process".to_owned(),
+        |holder| holder.describe(now()),
+    );
     Failure::new(format!("another run is at work on this host: {who} holds {}", path.display()))
         .help("wait for it to end (`--wait-lock`); a worker whose controller is gone ends with its current step")
 }
@@ -86,7 +90,10 @@ impl Holder {
             "" => String::new(),
             user => format!(" of {user}"),
         };
-        format!("process {}{who}, since {minutes} min {seconds} s,", self.pid)
+        format!(
+            "process {}{who}, since {minutes} min {seconds} s,",
+            self.pid
+        )
     }
 }
 
@@ -109,7 +116,10 @@ mod tests {
             panic!("two workers hold one lock")
         };
         let pid = std::process::id();
-        assert!(failure.message.contains(&format!("process {pid}")), "{failure}");
+        assert!(
+            failure.message.contains(&format!("process {pid}")),
+            "{failure}"
+        );
         drop(first);
         assert!(take(&path).is_ok());
     }

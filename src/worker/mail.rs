@@ -35,6 +35,11 @@ pub struct Line {
 }
 
 impl Line {
+    /// The controller wants no further step.
+    pub fn stop(&self) {
+        self.stopped.store(true, SeqCst);
+    }
+
     /// No further step may begin.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(SeqCst) || self.is_gone()
@@ -65,7 +70,7 @@ impl Line {
     }
 
     /// Content that nobody waits for (any more) is dropped.
-    fn deliver(&self, digest: &Digest, delivery: Delivery) {
+    pub(super) fn deliver(&self, digest: &Digest, delivery: Delivery) {
         let sender = match &*self.wanted() {
             Some((wanted, sender)) if wanted == digest => sender.clone(),
             _ => return,
@@ -121,9 +126,7 @@ fn listen(from: &mut dyn Read, line: &Line, order: &dyn Fn(Order)) {
             Ok(Some(ToWorker::Refused { digest, reason })) => {
                 line.deliver(&digest, Delivery::Refused(reason));
             }
-            Ok(Some(ToWorker::Stop)) => {
-                line.stopped.store(true, SeqCst);
-            }
+            Ok(Some(ToWorker::Stop)) => line.stop(),
             Ok(None) => break,
             Err(e) => {
                 diary::write(&format!("stdin cannot be read any more: {e}"));
@@ -166,9 +169,14 @@ fn kill_children() {
     };
     for thread in threads.flatten() {
         let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-        let groups = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+        let groups = children
+            .split_whitespace()
+            .filter_map(|pid| pid.parse().ok());
         for group in groups.filter_map(rustix::process::Pid::from_raw) {
-            diary::write(&format!("killing process group {} that outlived its controller", group.as_raw_nonzero()));
+            diary::write(&format!(
+                "killing process group {} that outlived its controller",
+                group.as_raw_nonzero()
+            ));
             // It may have ended by itself in this moment.
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }

@@ -3,15 +3,19 @@
 use crate::system::Tell;
 use crate::wire::{FromWorker, MARKER, encode};
 use std::cell::Cell;
-use std::io::{Error, Result, Stdout, Write as _};
+use std::io::{Error, Result, Write};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub struct Out(Mutex<Stdout>);
+pub struct Out(Mutex<Box<dyn Write + Send>>);
 
 impl Out {
     pub fn stdout() -> Self {
-        Self(Mutex::new(std::io::stdout()))
+        Self::to(std::io::stdout())
+    }
+
+    pub fn to(writer: impl Write + Send + 'static) -> Self {
+        Self(Mutex::new(Box::new(writer)))
     }
 
     /// The marker and the first frame. A chatty shell may have left a line unfinished, hence the
@@ -28,9 +32,9 @@ impl Out {
     }
 
     fn send(&self, bytes: &[u8]) -> Result<()> {
-        let mut stdout = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        stdout.write_all(bytes)?;
-        stdout.flush()
+        let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.write_all(bytes)?;
+        writer.flush()
     }
 }
 
@@ -68,6 +72,41 @@ impl Tell for Voice {
                 step,
                 text: text.to_owned(),
             });
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+    use crate::wire::{decode, frame_length};
+
+    /// Remembers what was said.
+    #[derive(Clone, Default)]
+    pub struct Tape(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Tape {
+        fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Tape {
+        pub fn messages(&self) -> Vec<FromWorker> {
+            let bytes = self.0.lock().unwrap();
+            let mut rest = bytes.as_slice();
+            let mut messages = Vec::new();
+            while let Some((header, body)) = rest.split_first_chunk::<4>() {
+                let (body, after) = body.split_at(frame_length(*header).unwrap());
+                messages.push(decode(body).unwrap());
+                rest = after;
+            }
+            messages
         }
     }
 }

@@ -108,7 +108,9 @@ struct Nothing;
 
 impl Store for Nothing {
     fn fetch(&self, digest: &Digest) -> Result<PathBuf, Failure> {
-        Err(Failure::new(format!("nobody can give content {digest} yet")))
+        Err(Failure::new(format!(
+            "nobody can give content {digest} yet"
+        )))
     }
 }
 

@@ -253,7 +253,7 @@ impl Ready for Refusing {
         Kind::State
     }
 
-    fn carry_out(&self, _: &System, _: Mode) -> Result<Vec<String>, Failure> {
+    fn look(&self, _: &System) -> Result<Found<'_>, Failure> {
         Err(Failure::new(self.0.clone()))
     }
 }

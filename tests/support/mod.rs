@@ -25,7 +25,11 @@ pub fn packs(dir: &Path) -> PathBuf {
         "wso2am-4.5.0",
         &["dbscripts/mysql.sql", "dbscripts/apimgt/mysql.sql"],
     );
-    pack(&packs, "wso2mi-4.4.0", &["dbscripts/mysql/mysql_cluster.sql"]);
+    pack(
+        &packs,
+        "wso2mi-4.4.0",
+        &["dbscripts/mysql/mysql_cluster.sql"],
+    );
     pack(&packs, "wso2si-4.3.0", &["bin/server.sh"]);
     fs::write(packs.join("mariadb-java-client.jar"), [0xff, 0x00]).unwrap();
     packs

@@ -170,6 +170,18 @@ fn walk(folder: &Path, see: &mut dyn FnMut(&Path, &std::fs::Metadata)) {
     }
 }
 
+/// A star at the end stands for the rest of a name that nobody can know, such as a backup's.
 fn below(root: &Path, path: &str) -> PathBuf {
-    root.join(path.trim_start_matches('/'))
+    let real = root.join(path.trim_start_matches('/').trim_end_matches('*'));
+    if !path.ends_with('*') {
+        return real;
+    }
+    let begins = |entry: &PathBuf| {
+        entry
+            .to_string_lossy()
+            .starts_with(&*real.to_string_lossy())
+    };
+    let folder = std::fs::read_dir(real.parent().expect("a parent")).expect("a folder");
+    let mut paths = folder.map(|entry| entry.expect("an entry").path());
+    paths.find(begins).unwrap_or(real.clone())
 }

@@ -1,4 +1,7 @@
 //! Owner, group and mode, compared and corrected alike wherever a module takes them.
+//!
+//! Each module still lists the three parameters itself: serde can't both flatten them in and refuse
+//! parameters that nobody knows.
 
 use super::permissions::Permissions;
 use crate::system::{FileKind, Meta, Result, System, ourselves};

@@ -56,7 +56,9 @@ impl Delivered {
             self.note_diff(system, &[]);
             return Ok(Some(Difference::Missing));
         };
-        if found.kind != FileKind::File || self.source().digest(system)? != system.digest(&self.dest)? {
+        if found.kind != FileKind::File
+            || self.source().digest(system)? != system.digest(&self.dest)?
+        {
             let before = system.read(&self.dest)?.unwrap_or_default();
             self.note_diff(system, &before);
             return Ok(Some(Difference::Content));
@@ -85,7 +87,9 @@ impl Delivered {
 
     /// A link in the file's place has no attributes worth keeping.
     fn found(&self, system: &System) -> Result<Option<Meta>> {
-        Ok(system.meta(&self.dest)?.filter(|m| m.kind == FileKind::File))
+        Ok(system
+            .meta(&self.dest)?
+            .filter(|m| m.kind == FileKind::File))
     }
 
     fn source(&self) -> Source<'_> {

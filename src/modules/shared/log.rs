@@ -33,7 +33,12 @@ impl Boot {
     pub fn new(system: &System, path: &Path, since: i64) -> Result<Self> {
         let stamp = format!("@{since}");
         // `date` knows the host's time zone; the server writes its log in the same.
-        let since = system.expect(&Command::new(["date", "--date", &stamp, "+%Y-%m-%d %H:%M:%S"]))?;
+        let since = system.expect(&Command::new([
+            "date",
+            "--date",
+            &stamp,
+            "+%Y-%m-%d %H:%M:%S",
+        ]))?;
         Ok(Self {
             path: system.locate(path),
             since: since.stdout.trim().to_owned(),
@@ -75,7 +80,10 @@ impl Boot {
 
     fn time_of(&self, line: &str) -> Option<String> {
         let found = self.time.captures(line)?;
-        Some(format!("{} {}:{}:{}", &found[1], &found[2], &found[3], &found[4]))
+        Some(format!(
+            "{} {}:{}:{}",
+            &found[1], &found[2], &found[3], &found[4]
+        ))
     }
 
     /// What was appended; from the beginning after a rotation. `None` while there is no log.
@@ -125,7 +133,10 @@ mod tests {
     fn boot(dir: &Path) -> Boot {
         let answer = Answer {
             argv: "date --date @7".into(),
-            output: Output { stdout: "2026-11-23 10:00:00\n".into(), ..Output::default() },
+            output: Output {
+                stdout: "2026-11-23 10:00:00\n".into(),
+                ..Output::default()
+            },
             ..Answer::default()
         };
         Boot::new(&System::under(dir, vec![answer]), Path::new("/log"), 7).unwrap()
@@ -140,7 +151,10 @@ mod tests {
         let new = "TID: [-1] [] [2026-11-23 10:00:00,001] INFO booting\n\tat new\nhalf";
         std::fs::write(dir.path().join("log"), format!("{old}{new}")).unwrap();
         assert_eq!(boot.news().len(), 2);
-        let mut log = File::options().append(true).open(dir.path().join("log")).unwrap();
+        let mut log = File::options()
+            .append(true)
+            .open(dir.path().join("log"))
+            .unwrap();
         log.write_all(b" a line\n").unwrap();
         assert_eq!(boot.news(), ["half a line"]);
     }

@@ -170,7 +170,9 @@ impl Manager {
             Self::Apt => vec!["apt-get", "-q", "update"],
             _ => vec![self.program(), "--quiet", "makecache"],
         };
-        self.must(system, &quiet(Command::new(argv)))
+        self.must(system, &quiet(Command::new(argv)))?;
+        note_refresh(system);
+        Ok(())
     }
 
     fn program(self) -> &'static str {
@@ -268,20 +270,26 @@ fn lock_owner(output: &Output) -> Option<String> {
     })
 }
 
+const LISTS: &str = "/var/lib/apt/lists";
+
 /// How long ago the lists were refreshed; `None` when they never were.
 pub fn list_age(system: &System) -> Result<Option<Duration>> {
-    for path in [
-        "/var/lib/apt/periodic/update-success-stamp",
-        "/var/lib/apt/lists",
-        "/var/cache/dnf",
-    ] {
-        if let Some(meta) = system.meta(Path::new(path))? {
-            let then = Duration::from_secs(u64::try_from(meta.modified.0).unwrap_or(0));
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            return Ok(Some(now.saturating_sub(then)));
-        }
+    let mut newest = None;
+    for path in ["/var/lib/apt/periodic/update-success-stamp", LISTS, "/var/cache/dnf"] {
+        let then = system.meta(Path::new(path))?.map(|meta| meta.modified.0);
+        newest = newest.max(then);
     }
-    Ok(None)
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let then = newest.map(|s| Duration::from_secs(u64::try_from(s).unwrap_or(0)));
+    Ok(then.map(|then| now.saturating_sub(then)))
+}
+
+/// apt leaves no trace of a refresh that found nothing new, unless the desktop's hook is installed.
+fn note_refresh(system: &System) {
+    if let Ok(lists) = std::fs::File::open(system.locate(Path::new(LISTS))) {
+        // Without it the lists are only refreshed once too often.
+        let _ = lists.set_modified(SystemTime::now());
+    }
 }
 
 /// An installed package of dpkg.

@@ -48,7 +48,9 @@ impl Engine {
             return Err(self.refused(&output.stderr));
         }
         let rows = output.stdout.lines().filter(|l| !l.is_empty());
-        Ok(rows.map(|line| line.split('\t').map(unescaped).collect()).collect())
+        Ok(rows
+            .map(|line| line.split('\t').map(unescaped).collect())
+            .collect())
     }
 
     /// Runs somebody else's script, up to its first error. On PostgreSQL it runs as the database's
@@ -58,7 +60,9 @@ impl Engine {
         let mut input = Vec::new();
         if self == Self::Postgresql {
             command.argv.push("--single-transaction".into());
-            input.extend(format!("SET ROLE {};\n", self.name(&self.owner(system, database)?)).bytes());
+            input.extend(
+                format!("SET ROLE {};\n", self.name(&self.owner(system, database)?)).bytes(),
+            );
         }
         input.extend(script);
         let output = system.run(&command.input(input))?;
@@ -77,8 +81,18 @@ impl Engine {
                 // The administrator's account may not enter our folder.
                 dir: Some(PathBuf::from("/")),
                 ..Command::new([
-                    "runuser", "-u", "postgres", "--", "psql", "--no-psqlrc", "--quiet", "--tuples-only",
-                    "--no-align", "--field-separator=\t", "--set=ON_ERROR_STOP=1", "--dbname",
+                    "runuser",
+                    "-u",
+                    "postgres",
+                    "--",
+                    "psql",
+                    "--no-psqlrc",
+                    "--quiet",
+                    "--tuples-only",
+                    "--no-align",
+                    "--field-separator=\t",
+                    "--set=ON_ERROR_STOP=1",
+                    "--dbname",
                 ])
             },
         };
@@ -92,7 +106,10 @@ impl Engine {
 
     fn refused(self, stderr: &str) -> Failure {
         let lines: Vec<_> = tail(stderr, 6);
-        let error = lines.iter().find(|l| l.contains("ERROR") || l.contains("error")).or(lines.last());
+        let error = lines
+            .iter()
+            .find(|l| l.contains("ERROR") || l.contains("error"))
+            .or(lines.last());
         let failure = Failure::new(format!(
             "{self} refused: {}",
             error.map_or("it gave no reason", String::as_str)
@@ -133,9 +150,15 @@ impl Engine {
             Self::Postgresql => {
                 "SELECT tablename FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1;"
             }
-            _ => "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1;",
+            _ => {
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1;"
+            }
         };
-        Ok(self.ask(system, Some(database), sql)?.into_iter().flatten().collect())
+        Ok(self
+            .ask(system, Some(database), sql)?
+            .into_iter()
+            .flatten()
+            .collect())
     }
 
     /// PostgreSQL only: to whom a database belongs.
@@ -151,10 +174,15 @@ impl Engine {
     /// What follows `CREATE USER name` or `ALTER USER name` to set a password.
     pub fn password_clause(self, password: &str) -> Result<String> {
         Ok(match self {
-            Self::Mariadb => format!("IDENTIFIED BY PASSWORD {}", self.text(&native_hash(password))),
+            Self::Mariadb => format!(
+                "IDENTIFIED BY PASSWORD {}",
+                self.text(&native_hash(password))
+            ),
             // MySQL 8 takes no verifier of its default method.
             Self::Mysql => format!("IDENTIFIED BY {}", self.text(password)),
-            Self::Postgresql => format!("PASSWORD {}", self.text(&scram(password, &salt()?, 4096)?)),
+            Self::Postgresql => {
+                format!("PASSWORD {}", self.text(&scram(password, &salt()?, 4096)?))
+            }
         })
     }
 
@@ -209,7 +237,9 @@ pub fn native_hash(password: &str) -> String {
 fn scram(password: &str, salt: &[u8], rounds: u32) -> Result<String> {
     if !password.is_ascii() {
         // They would have to be normalised first, as clients do.
-        return Err(Failure::new("a password for PostgreSQL may only have ASCII characters here"));
+        return Err(Failure::new(
+            "a password for PostgreSQL may only have ASCII characters here",
+        ));
     }
     let salted = pbkdf2(password.as_bytes(), salt, rounds);
     let stored = Sha256::digest(hmac(&salted, b"Client Key"));
@@ -270,11 +300,17 @@ mod tests {
 
     #[test]
     fn verifiers_are_those_of_the_engines() {
-        assert_eq!(native_hash("secret"), "*14E65567ABDB5135D0CFD9A70B3032C179A49EE7");
+        assert_eq!(
+            native_hash("secret"),
+            "*14E65567ABDB5135D0CFD9A70B3032C179A49EE7"
+        );
         // The example of RFC 7677.
         let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         let stored = scram("pencil", &salt, 4096).unwrap();
-        assert!(stored.ends_with(":wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="), "{stored}");
+        assert!(
+            stored.ends_with(":wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="),
+            "{stored}"
+        );
         assert!(is_scram_of(&stored, "pencil"));
         assert!(!is_scram_of(&stored, "pencils"));
         assert!(!is_scram_of("md5abc", "pencil"));

@@ -311,29 +311,38 @@ pub fn daemon_reload(system: &System) -> Result<()> {
 
 /// Why a unit did not do what was asked, with the end of its journal.
 fn trouble(system: &System, name: &str, verb: &str, stderr: &str) -> Failure {
-    let unit = Unit::look(system, name).ok();
-    let failure = match &unit {
-        Some(unit) if !unit.exists() => {
-            return Failure::new(format!("there is no unit {name} on this host")).help(
-                "put its unit file to /etc/systemd/system before this task, or correct the name",
-            );
-        }
-        Some(unit) if unit.is_masked() => {
+    let said = stderr
+        .lines()
+        .filter(|line| !line.starts_with("See \"systemctl"))
+        .map(ToOwned::to_owned);
+    match Unit::look(system, name) {
+        Ok(unit) if !unit.exists() => no_such_unit(name),
+        Ok(unit) if unit.is_masked() => {
             Failure::new(format!("{name} is masked, so systemd refuses to {verb} it"))
                 .help("say `masked: false` if it is meant to run")
         }
-        Some(unit) => Failure::new(format!("{name} did not {verb}: it is {}", unit.state())),
-        None => Failure::new(format!("{name} did not {verb}")),
-    };
-    let said = stderr.lines().filter(|l| !l.starts_with("See \"systemctl")).map(ToOwned::to_owned);
-    failure.detail(said).detail(journal(system, name))
+        Ok(unit) => Failure::new(format!("{name} did not {verb}: it is {}", unit.state()))
+            .detail(said)
+            .detail(journal(system, &unit)),
+        Err(_) => Failure::new(format!("{name} did not {verb}")).detail(said),
+    }
 }
 
-/// The last 15 lines of a unit's journal; none when there is no journal.
-pub fn journal(system: &System, name: &str) -> Vec<String> {
-    let command = Command::new(["journalctl", "--unit", name, "--lines=15", "--no-pager", "--output=short-iso"])
-        .timeout(Duration::from_secs(10));
-    match system.run(&command) {
+pub fn no_such_unit(name: &str) -> Failure {
+    Failure::new(format!("there is no unit {name} on this host"))
+        .help("put its unit file to /etc/systemd/system before this task, or correct the name")
+}
+
+/// The last 15 lines of a unit's journal since its process was started; none without a journal.
+pub fn journal(system: &System, unit: &Unit) -> Vec<String> {
+    let mut command = Command::new(["journalctl", "--unit", &unit.name]);
+    if let Some((started, _)) = unit.started() {
+        command.argv.push(format!("--since=@{started}"));
+    }
+    command
+        .argv
+        .extend(["--lines=15", "--no-pager", "--output=short-iso"].map(String::from));
+    match system.run(&command.timeout(Duration::from_secs(10))) {
         Ok(output) if output.ok() => output.stdout.lines().map(ToOwned::to_owned).collect(),
         _ => Vec::new(),
     }

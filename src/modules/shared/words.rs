@@ -20,7 +20,12 @@ impl<'de> Deserialize<'de> for Words {
             Written::Many(list) => list,
         };
         let trimmed = written.iter().map(|w| w.trim());
-        Ok(Self(trimmed.filter(|w| !w.is_empty()).map(ToOwned::to_owned).collect()))
+        Ok(Self(
+            trimmed
+                .filter(|w| !w.is_empty())
+                .map(ToOwned::to_owned)
+                .collect(),
+        ))
     }
 }
 
@@ -58,7 +63,9 @@ impl std::fmt::Display for Statuses {
 }
 
 /// Seconds, whole or not, as YAML numbers; for `#[serde(deserialize_with)]`.
-pub fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<std::time::Duration, D::Error> {
+pub fn seconds<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<std::time::Duration, D::Error> {
     let number = f64::deserialize(deserializer)?;
     std::time::Duration::try_from_secs_f64(number)
         .map_err(|_| serde::de::Error::custom(format!("{number} is no number of seconds")))
