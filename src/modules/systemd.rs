@@ -150,10 +150,14 @@ impl Systemd {
         match self.state? {
             State::Started if unit.is_down() || unit.is_restarting() => Some(Change::Start),
             State::Stopped if !unit.is_down() => Some(Change::Stop),
+            // Done just now. A unit that ends by itself, or skips itself on this host, is down and well.
+            State::Restarted | State::Reloaded if self.restarted.get() => {
+                unit.has_failed().then_some(Change::Start)
+            }
             // What is down needs no reload: it reads everything when it starts.
             State::Restarted | State::Reloaded if unit.is_down() => Some(Change::Start),
-            State::Restarted if !self.restarted.get() => Some(Change::Restart),
-            State::Reloaded if !self.restarted.get() => Some(Change::Reload),
+            State::Restarted => Some(Change::Restart),
+            State::Reloaded => Some(Change::Reload),
             _ => None,
         }
     }

@@ -82,6 +82,10 @@ impl Unit {
         matches!(self.say("ActiveState"), "inactive" | "failed" | "")
     }
 
+    pub fn has_failed(&self) -> bool {
+        self.say("ActiveState") == "failed"
+    }
+
     /// Its process ended, and systemd means to try again.
     pub fn is_restarting(&self) -> bool {
         self.say("SubState") == "auto-restart"
