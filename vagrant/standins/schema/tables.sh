@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Table definitions of the stand-ins, in one neutral form. `build` turns them into the MySQL and PostgreSQL scripts.
 #   table NAME 'column type, ...'     types: ID (generated key), BLOB, TIME, TINY, and what both engines share
 #   index NAME TABLE COLUMNS          not guarded: a second run fails on it

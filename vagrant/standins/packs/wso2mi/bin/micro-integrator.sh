@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2086 # options and arguments are words
 # Start script of the stand-in for WSO2 Micro Integrator. Same verbs, variables and exit codes as the product's.
 #   JAVA_HOME (needed)   JVM_MEM_OPTS   JAVA_OPTS   CARBON_HOME   JAVACMD
 
@@ -71,10 +72,12 @@ case "$verb" in
 esac
 
 # Outside the range nothing is started, and the exit code is 0 all the same.
+jdk_min=@JDK_MIN@
+jdk_max=@JDK_MAX@
 major=$("$JAVACMD" -version 2>&1 | awk -F '"' '/version/ {print $2}' | awk -F. '{print ($1 == 1) ? $2 : $1 + 0}')
-if [ "$major" -lt @JDK_MIN@ ] || [ "$major" -gt @JDK_MAX@ ]; then
+if [ "$major" -lt "$jdk_min" ] || [ "$major" -gt "$jdk_max" ]; then
   echo " Starting WSO2 MI (in unsupported JDK)"
-  echo " [ERROR] WSO2 MI is supported only between JDK @JDK_MIN@ and JDK @JDK_MAX@"
+  echo " [ERROR] WSO2 MI is supported only between JDK $jdk_min and JDK $jdk_max"
   exit 0
 fi
 

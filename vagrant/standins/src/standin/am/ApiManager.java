@@ -174,7 +174,7 @@ public final class ApiManager {
         }
     }
 
-    /** A JDBC jar in lib becomes a bundle in dropins. An old bundle there wins over a newer jar in lib, until both are removed. */
+    /** A JDBC jar in lib becomes a bundle of the same name in dropins. Bundles of jars that are gone stay, and win. */
     private void wrapDrivers() throws Refused {
         File dropins = Node.file("repository/components/dropins");
         File[] jars = Node.file("repository/components/lib").listFiles((d, n) -> n.endsWith(".jar"));
@@ -182,9 +182,7 @@ public final class ApiManager {
         for (File jar : jars == null ? new File[0] : jars) {
             File bundle = new File(dropins, jar.getName().replaceAll("\\.jar$", "").replaceAll("[-.]", "_") + "_1.0.0.jar");
             try {
-                if (!bundle.exists()) {
-                    Files.copy(jar.toPath(), bundle.toPath(), StandardCopyOption.REPLACE_EXISTING);
-                }
+                Files.copy(jar.toPath(), bundle.toPath(), StandardCopyOption.REPLACE_EXISTING);
             } catch (IOException e) {
                 Log.error("org.wso2.carbon.server.extensions.LibraryFragmentBundleCreator", "Error while converting " + jar, e);
                 throw new Refused(false);

@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2086 # options and arguments are words
 # Inner start script of the stand-in for WSO2 Streaming Integrator. Same verbs, variables and exit codes as the product's.
 #   JAVA_HOME (needed)   JAVA_OPTS (heap goes here, too)   CARBON_HOME   JAVACMD
 
@@ -75,10 +76,12 @@ case "$verb" in
     exit 0 ;;
 esac
 
+jdk_min=@JDK_MIN@
+jdk_max=@JDK_MAX@
 major=$("$JAVACMD" -version 2>&1 | awk -F '"' '/version/ {print $2}' | awk -F. '{print ($1 == 1) ? $2 : $1 + 0}')
-if [ "$major" -lt @JDK_MIN@ ] || [ "$major" -gt @JDK_MAX@ ]; then
+if [ "$major" -lt "$jdk_min" ] || [ "$major" -gt "$jdk_max" ]; then
   echo " Starting WSO2 Carbon (in unsupported JDK)"
-  echo " [ERROR] CARBON is supported only between JDK @JDK_MIN@ and JDK @JDK_MAX@"
+  echo " [ERROR] CARBON is supported only between JDK $jdk_min and JDK $jdk_max"
 fi
 
 echo "JAVA_HOME environment variable is set to $JAVA_HOME"
