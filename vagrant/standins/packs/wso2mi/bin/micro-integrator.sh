@@ -1,0 +1,106 @@
+#!/bin/sh
+# shellcheck disable=SC2086 # options and arguments are words
+# Start script of the stand-in for WSO2 Micro Integrator. Same verbs, variables and exit codes as the product's.
+#   JAVA_HOME (needed)   JVM_MEM_OPTS   JAVA_OPTS   CARBON_HOME   JAVACMD
+
+script="$0"
+while [ -h "$script" ]; do
+  target=$(readlink "$script")
+  case "$target" in
+    /*) script="$target" ;;
+    *) script="$(dirname "$script")/$target" ;;
+  esac
+done
+[ -z "$CARBON_HOME" ] && CARBON_HOME=$(cd "$(dirname "$script")/.." && pwd)
+
+if [ -z "$JAVACMD" ]; then
+  JAVACMD=java
+  [ -n "$JAVA_HOME" ] && JAVACMD="$JAVA_HOME/bin/java"
+fi
+if [ ! -x "$JAVACMD" ] || [ -z "$JAVA_HOME" ]; then
+  echo "You must set the JAVA_HOME variable before running Micro Integrator."
+  exit 1
+fi
+
+pid_file="$CARBON_HOME/wso2carbon.pid"
+alive() { [ -e "$pid_file" ] && [ -d "/proc/$(cat "$pid_file")" ]; }
+in_background() {
+  export CARBON_HOME
+  nohup sh "$CARBON_HOME/bin/micro-integrator.sh" $args > /dev/null 2>&1 &
+}
+
+verb=""
+port=""
+args=""
+for word in "$@"; do
+  if [ "$verb" = debug ] && [ -z "$port" ]; then
+    port="$word"
+    continue
+  fi
+  case "$word" in
+    debug|-debug|--debug) verb=debug ;;
+    start|-start|--start) verb=start ;;
+    stop|-stop|--stop) verb=stop ;;
+    restart|-restart|--restart) verb=restart ;;
+    version|-version|--version) verb=version ;;
+    --env-file=*) @ENV_FILE@ ;;
+    *) args="$args $word" ;;
+  esac
+done
+
+case "$verb" in
+  debug)
+    JAVA_OPTS="-agentlib:jdwp=transport=dt_socket,server=y,suspend=y,address=*:$port" ;;
+  start)
+    if alive; then
+      echo "Process is already running"
+      exit 0
+    fi
+    in_background
+    exit 0 ;;
+  stop)
+    [ -e "$pid_file" ] && kill -TERM "$(cat "$pid_file")"
+    exit 0 ;;
+  restart)
+    [ -e "$pid_file" ] && kill -TERM "$(cat "$pid_file")"
+    while alive; do sleep 1; done
+    in_background
+    exit 0 ;;
+  version)
+    cat "$CARBON_HOME/bin/version.txt"
+    exit 0 ;;
+esac
+
+# Outside the range nothing is started, and the exit code is 0 all the same.
+jdk_min=@JDK_MIN@
+jdk_max=@JDK_MAX@
+major=$("$JAVACMD" -version 2>&1 | awk -F '"' '/version/ {print $2}' | awk -F. '{print ($1 == 1) ? $2 : $1 + 0}')
+if [ "$major" -lt "$jdk_min" ] || [ "$major" -gt "$jdk_max" ]; then
+  echo " Starting WSO2 MI (in unsupported JDK)"
+  echo " [ERROR] WSO2 MI is supported only between JDK $jdk_min and JDK $jdk_max"
+  exit 0
+fi
+
+echo "JAVA_HOME environment variable is set to $JAVA_HOME"
+echo "CARBON_HOME environment variable is set to $CARBON_HOME"
+cd "$CARBON_HOME" || exit 1
+[ -d tmp ] && rm -rf tmp/*
+[ -z "$JVM_MEM_OPTS" ] && JVM_MEM_OPTS="-Xms256m -Xmx1024m"
+
+"$CARBON_HOME/diagnostics-tool/bin/diagnostics.sh" &
+diagnostics=$!
+trap 'kill $diagnostics' EXIT INT
+
+# The JVM asks for another round with 121. The loop ends with 0 whatever the JVM's last status was.
+status=121
+while [ "$status" = 121 ]; do
+  "$JAVACMD" \
+    $JVM_MEM_OPTS -XX:+UseSerialGC \
+    -XX:+HeapDumpOnOutOfMemoryError -XX:HeapDumpPath="$CARBON_HOME/repository/logs/heap-dump.hprof" \
+    $JAVA_OPTS \
+    -Djava.io.tmpdir="$CARBON_HOME/tmp" -Djava.security.egd=file:/dev/./urandom -Dfile.encoding=UTF8 -Djava.net.preferIPv4Stack=true \
+    -Dcarbon.home="$CARBON_HOME" -Dstandin.version=@VERSION@ \
+    -classpath "$CARBON_HOME/wso2/components/plugins/standin.jar" \
+    standin.mi.MicroIntegrator $args
+  status=$?
+done
