@@ -347,18 +347,17 @@ fn load_now(path: &Path, passphrase: Option<&Secret>) -> Result<Option<Loaded>, 
         (Err(russh::keys::Error::KeyIsEncrypted), None) => {
             Ok(Some(Loaded::Locked(public_half(path))))
         }
-        (Err(russh::keys::Error::KeyIsEncrypted), Some(passphrase)) => decode_secret_key(
-            &text,
-            Some(passphrase.expose()),
-        )
-        .map(|key| Some(Loaded::Open(Arc::new(key))))
-        .map_err(|_| {
-            Failure::new(format!(
+        (Err(russh::keys::Error::KeyIsEncrypted), Some(passphrase)) => {
+            decode_secret_key(&text, Some(passphrase.expose()))
+                .map(|key| Some(Loaded::Open(Arc::new(key))))
+                .map_err(|_| {
+                    Failure::new(format!(
                 "the passphrase of the private key {} is wrong",
                 path.display()
             ))
             .help("correct `apim_deploy_key_passphrase`, or load the key into an agent: ssh-add")
-        }),
+                })
+        }
         (Err(e), _) => {
             Err(unreadable(e.to_string()).help("it must be a private key as ssh-keygen writes it"))
         }

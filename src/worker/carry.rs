@@ -122,7 +122,7 @@ impl Carrier {
         self.voice.say(&FromWorker::Told(Told {
             step: step.id,
             result: step.wants_result.then(|| result_of(&outcome, &notes)),
-            diffs: if self.diff && !step.no_log {
+            diffs: if step.diff.unwrap_or(self.diff) && !step.no_log {
                 notes.diffs
             } else {
                 Vec::new()
@@ -398,6 +398,7 @@ mod tests {
             wants_result: false,
             environment: vec![],
             mode: None,
+            diff: None,
         }
     }
 
