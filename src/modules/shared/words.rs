@@ -36,8 +36,8 @@ pub struct Statuses(pub Vec<u16>);
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "an HTTP status or a list of them")]
 enum WrittenStatuses {
-    One(u16),
-    Many(Vec<u16>),
+    One(Number<u16>),
+    Many(Vec<Number<u16>>),
 }
 
 impl Default for Statuses {
@@ -48,10 +48,12 @@ impl Default for Statuses {
 
 impl<'de> Deserialize<'de> for Statuses {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(match WrittenStatuses::deserialize(deserializer)? {
+        let written = match WrittenStatuses::deserialize(deserializer)? {
             WrittenStatuses::One(status) => vec![status],
             WrittenStatuses::Many(list) => list,
-        }))
+        };
+        let statuses: Result<_, _> = written.into_iter().map(Number::value).collect();
+        statuses.map(Self).map_err(serde::de::Error::custom)
     }
 }
 
@@ -62,11 +64,52 @@ impl std::fmt::Display for Statuses {
     }
 }
 
-/// Seconds, whole or not, as YAML numbers; for `#[serde(deserialize_with)]`.
+/// A number, also as text: what a template or a command line gave is text.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a number")]
+enum Number<T> {
+    Plain(T),
+    Text(String),
+}
+
+impl<T: std::str::FromStr> Number<T> {
+    fn value(self) -> Result<T, String> {
+        match self {
+            Self::Plain(number) => Ok(number),
+            Self::Text(text) => text
+                .trim()
+                .parse()
+                .map_err(|_| format!("`{text}` is no number that fits here")),
+        }
+    }
+}
+
+/// Seconds, whole or not; for `#[serde(deserialize_with)]`.
 pub fn seconds<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<std::time::Duration, D::Error> {
-    let number = f64::deserialize(deserializer)?;
+    let number = Number::<f64>::deserialize(deserializer)?
+        .value()
+        .map_err(serde::de::Error::custom)?;
     std::time::Duration::try_from_secs_f64(number)
         .map_err(|_| serde::de::Error::custom(format!("{number} is no number of seconds")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{from_value, json};
+
+    #[test]
+    fn one_or_many_numbers_or_text() {
+        let words = |v| from_value::<Words>(v).unwrap().0;
+        assert_eq!(words(json!("a, b,")), ["a", "b"]);
+        assert_eq!(words(json!(["a ", "b"])), ["a", "b"]);
+        let statuses = |v| from_value::<Statuses>(v).map(|s| s.0);
+        assert_eq!(statuses(json!(200)).unwrap(), [200]);
+        assert_eq!(statuses(json!(["200", 404])).unwrap(), [200, 404]);
+        assert!(statuses(json!("fine")).is_err());
+        assert_eq!(seconds(json!("1.5")).unwrap().as_millis(), 1500);
+        assert!(seconds(json!(-1)).is_err());
+    }
 }
