@@ -248,9 +248,8 @@ impl<'a> Cursor<'a> {
         if matches!(progress, Ok(Progress::FlushFirst)) {
             return;
         }
-        match self.frames.last_mut() {
-            Some(Frame::Tasks { at, .. } | Frame::Flush { at }) => *at += 1,
-            _ => {}
+        if let Some(Frame::Tasks { at, .. } | Frame::Flush { at }) = self.frames.last_mut() {
+            *at += 1;
         }
     }
 

@@ -83,7 +83,7 @@ impl Lines {
             return vec![];
         }
         let mut lines = vec![words::step(ended, self.check)];
-        lines.extend(ended.diffs.iter().map(|d| words::diff(d)));
+        lines.extend(ended.diffs.iter().map(words::diff));
         if let Outcome::Failed(failure) = &ended.outcome
             && !ended.ignored
         {

@@ -122,10 +122,8 @@ impl Driver<'_> {
                 host: host.name.clone(),
                 text: text.clone(),
             }),
-            FromWorker::Told(told) => {
-                if !cursor.about(told.step).is_some_and(|a| a.verdict) {
-                    self.ended(cursor, host, told);
-                }
+            FromWorker::Told(told) if !cursor.about(told.step).is_some_and(|a| a.verdict) => {
+                self.ended(cursor, host, told);
             }
             _ => {}
         }
