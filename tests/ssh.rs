@@ -1,7 +1,8 @@
 //! The road and the far end together: a real worker behind a real SSH connection.
 #![allow(
     clippy::unwrap_used,
-    reason = "a test stops at the first thing that is not as it should be"
+    clippy::print_stdout,
+    reason = "a test stops at the first thing that is not as it should be, and says what it skips"
 )]
 
 #[path = "support/host.rs"]

@@ -22,7 +22,8 @@ const WORD: &str = "APIM-DEPLOY-SETUP ";
 /// csh and fish too, hands it on unchanged. Arguments: the builds as `ARCH:DIGEST:SIZE`, how to become
 /// root (`plain`, `never` asking for a password, `ask`), sudo's prompt, the user to become, directories.
 const SCRIPT: &[&str] = &[
-    "umask 077;",
+    // sudo's complaints are understood in English only.
+    "umask 077; export LC_MESSAGES=C;",
     "builds=$1; how=$2; prompt=$3; user=$4; shift 4;",
     "tell() { echo; echo \"APIM-DEPLOY-SETUP $*\"; };",
     // The build for this processor.
@@ -121,7 +122,7 @@ pub async fn over_ssh(
     let prompt = unique_prompt();
     if let Mouth::Channel(half, _) = &mouth {
         let command = command(target, worker, &prompt);
-        half.exec(false, command).await.map_err(|e| {
+        half.exec(true, command).await.map_err(|e| {
             Lost::Unreachable(Failure::new(format!("{} was lost: {e}", target.shown())))
         })?;
     }

@@ -48,6 +48,8 @@ fn spawn(words: &[OsString]) -> std::io::Result<Child> {
         .ok_or(std::io::ErrorKind::InvalidInput)?;
     Command::new(program)
         .args(arguments)
+        // sudo's complaints are understood in English only.
+        .env("LC_MESSAGES", "C")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -120,6 +120,10 @@ async fn hear_channel(
             Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
                 *ending = Some(Ending::Signal(format!("{signal_name:?}")));
             }
+            // The answer to our only request.
+            Some(ChannelMsg::Failure) => {
+                return Heard::Ended(Ending::CutOff("it refuses to run commands".to_owned()));
+            }
             Some(ChannelMsg::Close) | None => {
                 let cut_off = || {
                     let why = remarks

@@ -351,14 +351,13 @@ async fn run(channel: Channel<Msg>, command: String, environment: Arc<Vec<(Strin
     let (mut read, write) = channel.split();
     let input = tokio::spawn(async move {
         while let Some(message) = read.wait().await {
-            match message {
-                ChannelMsg::Data { data } => {
-                    if stdin.write_all(&data).await.is_err() {
-                        break;
-                    }
-                }
+            let written = match message {
+                ChannelMsg::Data { data } => stdin.write_all(&data).await,
                 ChannelMsg::Eof | ChannelMsg::Close => break,
-                _ => {}
+                _ => Ok(()),
+            };
+            if written.is_err() {
+                break;
             }
         }
         drop(stdin);
