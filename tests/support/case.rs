@@ -2,7 +2,7 @@
 
 use crate::archive::Pack;
 use crate::tree::{self, Tree};
-use apim_deploy::modules::{self, Kind, Ready};
+use apim_deploy::modules::{self, Found, Kind, Ready};
 use apim_deploy::system::{Answer, Notes, Output, Store, System, hex};
 use apim_deploy::wire::{Digest, Failure, Mode};
 use serde::Deserialize;
