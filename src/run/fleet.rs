@@ -12,18 +12,21 @@ use futures_util::stream::{self, StreamExt as _};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, OnceCell, watch};
 
 /// The size of one piece of content on the wire, in bytes.
 const PIECE: usize = 256 << 10;
 
-type Line1 = Arc<Mutex<Session>>;
+/// Orders to one worker wait for each other.
+type Queue = Arc<Mutex<Session>>;
 
 pub struct Fleet<'a> {
     prepared: &'a Prepared,
     worker: Arc<Worker>,
     teller: Teller,
-    sessions: Mutex<HashMap<Place, Line1>>,
+    /// By machine and account. A cell is filled once, also when many ask at the same time: a second worker
+    /// of one account would find the first one's lock.
+    sessions: Mutex<HashMap<(String, String), Arc<OnceCell<Queue>>>>,
     next_order: AtomicU32,
     /// Turns true when the run was asked to stop.
     stop: watch::Receiver<bool>,
@@ -90,8 +93,8 @@ impl<'a> Fleet<'a> {
         items: Vec<Item>,
         mut hear: impl FnMut(&FromWorker),
     ) -> Result<Carried, Lost> {
-        let line = self.line(place).await?;
-        let mut session = line.lock().await;
+        let queue = self.queue(place).await?;
+        let mut session = queue.lock().await;
         let options = &self.prepared.options;
         let order = Order {
             id: self.next_order.fetch_add(1, Ordering::Relaxed),
@@ -139,58 +142,64 @@ impl<'a> Fleet<'a> {
     pub async fn round_trips(&self, host: &str) -> u32 {
         let sessions = self.sessions.lock().await;
         let mut sum = 0;
-        for (place, line) in sessions.iter().filter(|(p, _)| p.host == host) {
-            let _ = place;
-            sum += line.lock().await.round_trips();
+        let place = Place {
+            host: host.to_owned(),
+            user: None,
+        };
+        let machine = self
+            .target(&place)
+            .map_or_else(|_| host.to_owned(), |t| t.seat().0);
+        for (_, cell) in sessions.iter().filter(|((at, _), _)| *at == machine) {
+            if let Some(queue) = cell.get() {
+                sum += queue.lock().await.round_trips();
+            }
         }
         sum
     }
 
     /// Says goodbye to every worker.
     pub async fn close(&self) {
-        let lines: Vec<_> = self.sessions.lock().await.drain().collect();
-        for (_, line) in lines {
-            if let Ok(session) = Arc::try_unwrap(line) {
+        let cells: Vec<_> = self.sessions.lock().await.drain().collect();
+        for (_, cell) in cells {
+            let queue = Arc::into_inner(cell).and_then(OnceCell::into_inner);
+            if let Some(session) = queue.and_then(Arc::into_inner) {
                 session.into_inner().close().await;
             }
         }
     }
 
     async fn greet(&self, place: &Place) -> Result<Greeting, Lost> {
-        let line = self.line(place).await?;
-        let session = line.lock().await;
+        let queue = self.queue(place).await?;
+        let session = queue.lock().await;
         Ok(Greeting {
             facts: session.facts().clone(),
             due: session.due().to_vec(),
         })
     }
 
-    async fn line(&self, place: &Place) -> Result<Line1, Lost> {
-        if let Some(line) = self.sessions.lock().await.get(place) {
-            return Ok(Arc::clone(line));
-        }
-        let session = self.open(place).await?;
-        let line = Arc::new(Mutex::new(session));
-        let mut sessions = self.sessions.lock().await;
-        Ok(Arc::clone(
-            sessions.entry(place.clone()).or_insert_with(|| line),
-        ))
-    }
-
-    async fn open(&self, place: &Place) -> Result<Session, Lost> {
+    async fn queue(&self, place: &Place) -> Result<Queue, Lost> {
         let target = self.target(place).map_err(|problems| {
             let first = problems.iter().next().map(|p| p.message.clone());
             Lost::Refused(Failure::new(first.unwrap_or_default()))
         })?;
+        let mut sessions = self.sessions.lock().await;
+        let cell = Arc::clone(sessions.entry(target.seat()).or_default());
+        drop(sessions);
+        let queue = cell.get_or_try_init(|| self.open(&target)).await?;
+        Ok(Arc::clone(queue))
+    }
+
+    async fn open(&self, target: &ssh::Target) -> Result<Queue, Lost> {
         let teller = self.teller.clone();
-        let host = place.host.clone();
-        ssh::connect(&target, &self.worker, move |phase| {
+        let host = target.name.clone();
+        let session = ssh::connect(target, &self.worker, move |phase| {
             teller.tell(Event::Reaching {
                 host: host.clone(),
                 phase: phase.to_owned(),
             });
         })
-        .await
+        .await?;
+        Ok(Arc::new(Mutex::new(session)))
     }
 
     fn target(&self, place: &Place) -> Result<ssh::Target, Problems> {
