@@ -16,7 +16,8 @@ impl Module for Debug {
     const NAME: &'static str = "debug";
     const KIND: Kind = Kind::Look;
     const ABOUT: &'static str = "says something, changes nothing";
-    const EXAMPLE: &'static str = "debug:\n  msg: \"{{ inventory_hostname }} is in {{ group_names }}\"\n";
+    const EXAMPLE: &'static str =
+        "debug:\n  msg: \"{{ inventory_hostname }} is in {{ group_names }}\"\n";
     type Change = String;
 
     fn check(&self, system: &System) -> Result<Vec<String>> {
