@@ -217,7 +217,7 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
     let (ended, recap) = runtime.block_on(async {
         let worker = Worker::this_program()
             .map_err(|e| bug(&format!("this program cannot read itself: {e}")))?;
-        let (teller, told) = Teller::start(Remember::new(reporter(output)));
+        let (teller, told) = Teller::start(Remember::new(reporter(output)), prepared.scrub());
         let stop = stop_on_signals(teller.clone());
         let ended = run::execute(&prepared, Arc::new(worker), &teller, stop).await;
         drop(teller);

@@ -17,13 +17,14 @@ use tokio::sync::{Mutex, watch};
 /// The size of one piece of content on the wire, in bytes.
 const PIECE: usize = 256 << 10;
 
-type Line1 = Arc<Mutex<Session>>;
+/// One worker's line; an order at a time.
+type WorkerLine = Arc<Mutex<Session>>;
 
 pub struct Fleet<'a> {
     prepared: &'a Prepared,
     worker: Arc<Worker>,
     teller: Teller,
-    sessions: Mutex<HashMap<Place, Line1>>,
+    sessions: Mutex<HashMap<Place, WorkerLine>>,
     next_order: AtomicU32,
     /// Turns true when the run was asked to stop.
     stop: watch::Receiver<bool>,
@@ -139,8 +140,7 @@ impl<'a> Fleet<'a> {
     pub async fn round_trips(&self, host: &str) -> u32 {
         let sessions = self.sessions.lock().await;
         let mut sum = 0;
-        for (place, line) in sessions.iter().filter(|(p, _)| p.host == host) {
-            let _ = place;
+        for (_, line) in sessions.iter().filter(|(place, _)| place.host == host) {
             sum += line.lock().await.round_trips();
         }
         sum
@@ -165,7 +165,7 @@ impl<'a> Fleet<'a> {
         })
     }
 
-    async fn line(&self, place: &Place) -> Result<Line1, Lost> {
+    async fn line(&self, place: &Place) -> Result<WorkerLine, Lost> {
         if let Some(line) = self.sessions.lock().await.get(place) {
             return Ok(Arc::clone(line));
         }
@@ -182,15 +182,15 @@ impl<'a> Fleet<'a> {
             let first = problems.iter().next().map(|p| p.message.clone());
             Lost::Refused(Failure::new(first.unwrap_or_default()))
         })?;
-        let teller = self.teller.clone();
-        let host = place.host.clone();
-        ssh::connect(&target, &self.worker, move |phase| {
-            teller.tell(Event::Reaching {
-                host: host.clone(),
+        let reaching = |phase: &str| {
+            self.teller.tell(Event::Reaching {
+                host: place.host.clone(),
                 phase: phase.to_owned(),
             });
-        })
-        .await
+        };
+        let session = ssh::connect(&target, &self.worker, reaching).await?;
+        reaching("ready");
+        Ok(session)
     }
 
     fn target(&self, place: &Place) -> Result<ssh::Target, Problems> {

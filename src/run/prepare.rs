@@ -1,6 +1,7 @@
 //! Everything that can be known before the first host is touched.
 
 use super::depot::Depot;
+use super::scrub::Scrub;
 use super::target;
 use crate::inventory::{HostPattern, Inventory};
 use crate::plan::{self, Files, HostState, Plan, Tags, World, assumed_facts, common_layer};
@@ -87,6 +88,11 @@ impl Prepared {
             .filter(|h| self.hosts.iter().any(|play| play.contains(h)))
             .cloned()
             .collect()
+    }
+
+    /// What must never be shown.
+    pub fn scrub(&self) -> Scrub {
+        Scrub::new(&self.inventory, &self.extra, &self.common(&BTreeMap::new()))
     }
 
     /// The layer that is the same for all hosts, with what is known of facts.
