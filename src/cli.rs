@@ -121,6 +121,9 @@ struct OutputArgs {
     /// Connections opened at the same time
     #[arg(short, long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     forks: u16,
+    /// Wait this long for another run that holds a host, instead of giving up with exit code 6
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait_lock: u64,
 }
 
 #[derive(Debug, Args)]
@@ -340,6 +343,7 @@ fn list_modules(name: Option<&str>) -> Exit {
 fn options(input: &InputArgs, output: &OutputArgs) -> Options {
     Options {
         forks: usize::from(output.forks),
+        wait_lock: std::time::Duration::from_secs(output.wait_lock),
         ..options_of(input)
     }
 }

@@ -17,6 +17,9 @@ use tokio::sync::{Mutex, watch};
 /// The size of one piece of content on the wire, in bytes.
 const PIECE: usize = 256 << 10;
 
+/// Between two looks at a lock that another run holds.
+const BUSY_PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// One worker's line; an order at a time.
 type WorkerLine = Arc<Mutex<Session>>;
 
@@ -188,9 +191,20 @@ impl<'a> Fleet<'a> {
                 phase: phase.to_owned(),
             });
         };
-        let session = ssh::connect(&target, &self.worker, reaching).await?;
-        reaching("ready");
-        Ok(session)
+        let patience = tokio::time::Instant::now() + self.prepared.options.wait_lock;
+        loop {
+            match ssh::connect(&target, &self.worker, reaching).await {
+                Err(Lost::Busy(_)) if tokio::time::Instant::now() < patience => {
+                    reaching("waiting for another run to end");
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                Err(lost) => return Err(lost),
+                Ok(session) => {
+                    reaching("ready");
+                    return Ok(session);
+                }
+            }
+        }
     }
 
     fn target(&self, place: &Place) -> Result<ssh::Target, Problems> {

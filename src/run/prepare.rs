@@ -29,6 +29,8 @@ pub struct Options {
     pub diff: bool,
     /// Connections opened at the same time.
     pub forks: usize,
+    /// How long to wait for another run that holds a host.
+    pub wait_lock: std::time::Duration,
     /// The folder whose `playbooks/` and `roles/` come before the built-in ones.
     pub project: PathBuf,
 }

@@ -12,7 +12,7 @@ use super::world::World;
 use crate::playbook::{Action as Written, Task};
 use crate::source::Problem;
 use crate::vars::{Layer, Scope, Unresolved};
-use crate::wire::{Action, Item, Told};
+use crate::wire::{Action, Item, Step, Told};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -61,6 +61,8 @@ pub struct About<'a> {
     pub task: &'a Task,
     /// Steps of one task count as one in the recap.
     pub number: u32,
+    /// What a `debug` has to say.
+    pub says: Option<String>,
     over: Vec<Arc<Layer>>,
     tried: u32,
 }
@@ -422,6 +424,7 @@ impl<'a> Cursor<'a> {
                         && matches!(one.step.action, Action::Call { .. }),
                     task,
                     number: one.step.task,
+                    says: says(&one.step),
                     over: one.over,
                     tried: 0,
                 },
@@ -536,4 +539,14 @@ impl<'a> Cursor<'a> {
 
 fn is_block(task: &Task) -> bool {
     matches!(task.action, Written::Block { .. })
+}
+
+fn says(step: &Step) -> Option<String> {
+    match &step.action {
+        Action::Call { module, params } if module == "debug" && !step.no_log => {
+            let msg = params.get("msg")?;
+            Some(msg.as_str().map_or_else(|| msg.to_string(), str::to_owned))
+        }
+        _ => None,
+    }
 }
