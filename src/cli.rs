@@ -1,9 +1,10 @@
 //! The commands and their flags; one short function per command.
 
+mod manual;
+
 use crate::event::{Ended, Event, Listener, Recap};
 use crate::exit::Exit;
 use crate::inventory::Inventory;
-use crate::modules;
 use crate::plan::{Line, Tags};
 use crate::report::{self, Board, Json, Lines, Report};
 use crate::run::{self, Options, Prepared, Teller};
@@ -27,12 +28,20 @@ struct Cli {
 
 const AFTER_HELP: &str = "\
 A first deployment:
-  apim-deploy lint standard-ha -i prod.yaml          what is missing or wrong; contacts nothing
-  apim-deploy run  standard-ha -i prod.yaml --check  what would change; changes nothing
+  apim-deploy lint standard-ha -i prod.yaml          what is missing or wrong
+  apim-deploy run  standard-ha -i prod.yaml --check  what would change
   apim-deploy run  standard-ha -i prod.yaml          make it so
 
-Exit codes: 0 done, 2 wrong input (nothing contacted), 3 preflight failed (nothing changed), 4 stopped
-half-way, 5 unreachable, 6 another run is at work, 10 there are changes, 70 a bug, 130 interrupted.";
+Exit codes:
+  0   everything asked for is true now
+  2   the input is wrong; nothing was contacted
+  3   preflight failed; nothing was changed
+  4   stopped with part of the change made; the same command goes on from there
+  5   only unreachable hosts are the reason
+  6   another run is at work on a host; nothing was changed
+  10  `plan --detailed-exitcode`: there are changes
+  70  a bug in this program
+  130 interrupted";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -40,12 +49,23 @@ enum Command {
     #[command(after_help = "\
 Examples:
   apim-deploy run standard-ha -i prod.yaml
-  apim-deploy run standard-ha -i prod.yaml --check --diff      only look, and show differences
-  apim-deploy run standard-ha -i prod.yaml -l mi -e mi_heap=2g one group, one variable changed")]
+  apim-deploy run standard-ha -i prod.yaml --check --diff
+  apim-deploy run standard-ha -i prod.yaml -l mi -e mi_heap=2g")]
     Run(RunArgs),
-    /// Show what a run would change, with differences; changes nothing
+    /// Show what a run would change, with differences: `run --check --diff`
+    #[command(after_help = "\
+Examples:
+  apim-deploy plan standard-ha -i prod.yaml
+  apim-deploy plan standard-ha -i prod.yaml --detailed-exitcode --output json")]
     Plan(PlanArgs),
     /// Find mistakes in playbook, inventory, variables and packs; contacts nothing
+    #[command(after_help = "\
+Plans every play for every host, as a run does, with assumed facts. Names every mistake that it
+finds, with its place and a way to mend it.
+
+Examples:
+  apim-deploy lint standard-ha -i prod.yaml
+  apim-deploy lint ./site.yaml -i hosts.ini -e @secrets.yaml")]
     Lint(InputArgs),
     /// Look into an inventory
     #[command(subcommand)]
@@ -56,7 +76,10 @@ Examples:
         name: Option<String>,
     },
     /// Print a completion script for a shell
-    Completions { shell: clap_complete::Shell },
+    Completions {
+        /// The shell to complete in
+        shell: clap_complete::Shell,
+    },
     /// The far end of a connection; started by apim-deploy itself
     #[command(hide = true)]
     Worker {
@@ -74,6 +97,7 @@ enum InventoryCommand {
     Graph(InventoryArgs),
     /// Print one host's variables as JSON
     Host {
+        /// The host, as the inventory names it
         name: String,
         #[command(flatten)]
         inventory: InventoryArgs,
@@ -115,7 +139,7 @@ struct OutputArgs {
     /// How to tell what happens
     #[arg(long, value_enum, default_value_t = Output::Human)]
     output: Output,
-    /// Also show steps that changed nothing
+    /// Also show steps that changed nothing, and what hosts say while a step goes on
     #[arg(short, long)]
     verbose: bool,
     /// Connections opened at the same time
@@ -133,7 +157,7 @@ struct RunArgs {
     /// Only look: say what would change, change nothing
     #[arg(long)]
     check: bool,
-    /// Show the differences of files
+    /// Show how the content of files differs
     #[arg(long)]
     diff: bool,
     #[command(flatten)]
@@ -316,28 +340,19 @@ fn inventory(command: &InventoryCommand) -> Exit {
 }
 
 fn list_modules(name: Option<&str>) -> Exit {
-    let Some(name) = name else {
-        for module in modules::all() {
-            report::line(&format!("{:<18} {}", module.name, module.about));
+    match name {
+        None => {
+            report::line(manual::list().trim_end());
+            Exit::Done
         }
-        return Exit::Done;
-    };
-    let Some(module) = modules::find(name) else {
-        let known = modules::all().iter().map(|m| m.name);
-        let mut problem = crate::source::Problem::new(format!("there is no module `{name}`"));
-        if let Some(near) = crate::source::nearest(name, known) {
-            problem = problem.help(format!("did you mean `{near}`?"));
-        }
-        return refuse(&problem.into());
-    };
-    report::line(&format!(
-        "{}: {}\n\nParameters: {}\n\nExample:\n{}",
-        module.name,
-        module.about,
-        (module.parameters)().join(", "),
-        indent(module.example)
-    ));
-    Exit::Done
+        Some(name) => match manual::page(name) {
+            Ok(page) => {
+                report::line(page.trim_end());
+                Exit::Done
+            }
+            Err(problem) => refuse(&problem.into()),
+        },
+    }
 }
 
 fn options(input: &InputArgs, output: &OutputArgs) -> Options {
@@ -431,11 +446,4 @@ fn pretty(value: &serde_json::Value) -> String {
         Ok(()) => String::from_utf8_lossy(&text).into_owned(),
         Err(_) => value.to_string(),
     }
-}
-
-fn indent(text: &str) -> String {
-    text.lines()
-        .map(|l| format!("  {l}"))
-        .collect::<Vec<_>>()
-        .join("\n")
 }

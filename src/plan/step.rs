@@ -85,6 +85,11 @@ impl Stepping<'_> {
         step.environment = environment(&scope, &settings.environment)?;
         step.ignore_errors = flag(&scope, settings.ignore_errors.as_ref())?.unwrap_or(false);
         step.no_log = flag(&scope, settings.no_log.as_ref())?.unwrap_or(false);
+        let is_labelled = self.task.r#loop.as_ref().is_some_and(|l| l.label.is_some());
+        if step.no_log && !is_labelled {
+            // The item may be the secret itself.
+            step.item = step.item.take().map(|_| "hidden".to_owned());
+        }
         step.diff = flag(&scope, settings.diff.as_ref())?;
         step.mode = flag(&scope, settings.check_mode.as_ref())?
             .map(|check| if check { Mode::Check } else { Mode::Apply });
@@ -144,14 +149,7 @@ impl Stepping<'_> {
         let ladder = self.world.ladder(self.host, Some(self.task), over);
         label
             .and_then(|l| Scope::new(&ladder).text(l).ok())
-            .unwrap_or_else(|| match item {
-                Value::String(text) => text.clone(),
-                Value::Object(map) => map
-                    .get("name")
-                    .and_then(Value::as_str)
-                    .map_or_else(|| item.to_string(), str::to_owned),
-                other => other.to_string(),
-            })
+            .unwrap_or_else(|| name_of(item))
     }
 
     /// The first condition that does not hold, as written.
@@ -289,6 +287,22 @@ impl Stepping<'_> {
         };
         Ok(Place { host, user })
     }
+}
+
+/// A loop's item for people: a mapping goes by what usually names it, else by its first plain value.
+fn name_of(item: &Value) -> String {
+    const NAMES: &[&str] = &["name", "path", "dest", "key"];
+    let Value::Object(map) = item else {
+        return item
+            .as_str()
+            .map_or_else(|| item.to_string(), str::to_owned);
+    };
+    NAMES
+        .iter()
+        .filter_map(|name| map.get(*name))
+        .chain(map.values())
+        .find(|value| !value.is_object() && !value.is_array() && !value.is_null())
+        .map_or_else(|| item.to_string(), name_of)
 }
 
 /// The stable name of a handler: what the host's record of due handlers holds.

@@ -90,7 +90,10 @@ const REFUSED: &[(&str, &str)] = &[
         "modules are built in; write the module's short name",
     ),
     ("connection", "hosts are reached over SSH"),
-    ("debugger", "use `--check`, and `-vvv` for what a step does"),
+    (
+        "debugger",
+        "use `--check --diff`, and `-v` to see every step",
+    ),
     ("delegate_facts", "facts belong to the host they come from"),
     (
         "fact_path",
@@ -150,7 +153,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("timeout", "modules that wait have a `timeout` of their own"),
     (
         "vars_prompt",
-        "give values with `-e`, or keep them in the inventory's vault",
+        "give values with `-e`, or keep them in a file: `-e @secrets.yaml`",
     ),
 ];
 

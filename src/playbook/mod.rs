@@ -13,6 +13,7 @@ mod read;
 mod role;
 mod task;
 
+pub use params::names as parameters;
 pub use pattern::{GroupRule, Pattern};
 
 use crate::source::{File, Library, Node, Result, Span};

@@ -16,6 +16,28 @@ const fn brought(brings: Brings) -> &'static [&'static str] {
     }
 }
 
+/// Parameters that the controller alone fills in.
+fn is_ours(module: &modules::Entry, name: &str) -> bool {
+    match module.brings {
+        Brings::Nothing => false,
+        Brings::Template | Brings::Member => name == "content",
+        Brings::File => name == "tree",
+        Brings::Files => false,
+    }
+}
+
+/// What a task may give a module, in the order of its manual.
+pub fn names(module: &modules::Entry) -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = Vec::new();
+    let own = (module.parameters)().iter();
+    for name in own.chain(brought(module.brings)).copied() {
+        if !is_ours(module, name) && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
 /// The parameters of one call, as a mapping. `args` are added to those of the module's key.
 pub fn read(
     reader: &mut Reader,
@@ -91,14 +113,10 @@ fn mapping_form(line: &str) -> String {
 }
 
 fn known_names(reader: &mut Reader, map: &Mapping, module: &modules::Entry) {
-    let known = || {
-        (module.parameters)()
-            .iter()
-            .chain(brought(module.brings))
-            .copied()
-    };
+    let names = names(module);
+    let known = || names.iter().copied();
     for entry in &map.entries {
-        if known().any(|name| name == entry.key) {
+        if names.contains(&entry.key.as_str()) {
             continue;
         }
         let problem = Problem::new(format!(

@@ -1,7 +1,7 @@
 //! The live board: one line per running host, newest facts right, and above it the lines that stay.
 
 use super::lines::Lines;
-use super::words;
+use super::words::{self, Columns};
 use crate::event::{Event, Listener};
 use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -15,6 +15,7 @@ pub struct Board {
     lines: Lines,
     board: MultiProgress,
     hosts: HashMap<String, ProgressBar>,
+    style: ProgressStyle,
     /// Bars beyond the terminal's height would scroll; these hosts go without one.
     room: usize,
 }
@@ -27,6 +28,7 @@ impl Board {
             lines: Lines::new(verbose),
             board: MultiProgress::with_draw_target(ProgressDrawTarget::term(term, RATE)),
             hosts: HashMap::new(),
+            style: ProgressStyle::default_spinner(),
             room: usize::from(rows).saturating_sub(4).max(1),
         }
     }
@@ -37,11 +39,7 @@ impl Board {
                 return;
             }
             let bar = self.board.add(ProgressBar::new_spinner());
-            let style =
-                ProgressStyle::with_template("{spinner} {prefix:12} {wide_msg} {elapsed:>5}");
-            if let Ok(style) = style {
-                bar.set_style(style);
-            }
+            bar.set_style(self.style.clone());
             bar.set_prefix(host.to_owned());
             bar.enable_steady_tick(Duration::from_millis(200));
             self.hosts.insert(host.to_owned(), bar);
@@ -62,11 +60,18 @@ impl Board {
 impl Listener for Board {
     fn hear(&mut self, event: &Event) {
         match event {
+            Event::RunStarted { hosts, check, .. } => {
+                let width = Columns::of(hosts, *check).host;
+                let look = format!("{{spinner}} {{prefix:{width}!}} {{wide_msg}} {{elapsed:>5}}");
+                if let Ok(style) = ProgressStyle::with_template(&look) {
+                    self.style = style;
+                }
+            }
             Event::Reaching { host, phase } if phase == "ready" => self.hide(host),
             Event::Reaching { host, phase } => self.show(host, phase),
             Event::StepStarted { host, title, item } => {
                 let text = match item {
-                    Some(item) => format!("{title} ({item})"),
+                    Some(item) => format!("{title} ({})", words::brief(item)),
                     None => title.clone(),
                 };
                 self.show(host, &text);

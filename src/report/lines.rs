@@ -1,23 +1,24 @@
 //! Plain lines, one event each: for logs, pipes and people without a terminal.
 
 use super::recap;
-use super::words;
+use super::words::{self, Columns};
 use crate::event::{Event, Listener, StepEnded};
 use crate::wire::Outcome;
-use console::style;
+use console::{StyledObject, style};
 
 #[derive(Debug, Clone, Default)]
 pub struct Lines {
     /// Also steps that changed nothing.
     pub verbose: bool,
     check: bool,
+    columns: Columns,
 }
 
 impl Lines {
     pub fn new(verbose: bool) -> Self {
         Self {
             verbose,
-            check: false,
+            ..Self::default()
         }
     }
 
@@ -30,6 +31,7 @@ impl Lines {
                 check,
             } => {
                 self.check = *check;
+                self.columns = Columns::of(hosts, *check);
                 let how = if *check {
                     " (check: nothing is changed)"
                 } else {
@@ -55,21 +57,23 @@ impl Lines {
                 vec![words::failure(host, "", "", failure)]
             }
             Event::StepEnded(ended) => self.step(ended),
-            Event::HostStopped { host, reason } => vec![format!(
-                "{host:<width$} {} {reason}; this host takes no further part",
-                style("stopped").red(),
-                width = words::HOST_WIDTH
+            Event::HostStopped { host, reason } => vec![self.columns.row(
+                host,
+                "stopped",
+                StyledObject::red,
+                &format!("{reason}; this host takes no further part"),
             )],
             Event::Note { host, text } => vec![match host {
-                Some(host) => format!("{host:<width$} note     {text}", width = words::HOST_WIDTH),
+                Some(host) => self.columns.row(host, "note", |word| word, text),
                 None => format!("note: {text}"),
             }],
-            Event::RunEnded { recap } => recap::table(recap, self.check),
-            Event::Progress { host, text } if self.verbose => vec![format!(
-                "{host:<width$} ...      {}",
-                words::tame(text),
-                width = words::HOST_WIDTH
-            )],
+            Event::RunEnded { recap } => recap::table(recap, self.columns, self.check),
+            Event::Progress { host, text } if self.verbose => {
+                vec![
+                    self.columns
+                        .row(host, "...", |word| word, &words::tame(text)),
+                ]
+            }
             Event::Reaching { .. }
             | Event::StepStarted { .. }
             | Event::Progress { .. }
@@ -82,7 +86,7 @@ impl Lines {
         if quiet && !self.verbose {
             return vec![];
         }
-        let mut lines = vec![words::step(ended, self.check)];
+        let mut lines = vec![words::step(ended, self.columns, self.check)];
         lines.extend(ended.diffs.iter().map(words::diff));
         if let Outcome::Failed(failure) = &ended.outcome
             && !ended.ignored

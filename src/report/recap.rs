@@ -1,14 +1,14 @@
 //! The recap: the verdict first, what is true now, and which command comes next.
 
-use super::words;
+use super::words::{self, Columns};
 use crate::event::{Ended, HostRecap, Recap};
-use console::style;
+use console::{StyledObject, style};
 
 /// More hosts than this are shown by what stands out.
 const SCREEN: usize = 20;
 
 /// A line per host; with many hosts only those that stand out.
-pub fn table(recap: &Recap, check: bool) -> Vec<String> {
+pub fn table(recap: &Recap, columns: Columns, check: bool) -> Vec<String> {
     let changed = if check { "would change" } else { "changed" };
     let mut lines = vec![String::new()];
     let all = &recap.hosts;
@@ -20,22 +20,18 @@ pub fn table(recap: &Recap, check: bool) -> Vec<String> {
             .take(SCREEN)
             .collect()
     };
-    let width = all
-        .iter()
-        .map(|h| h.host.len())
-        .max()
-        .unwrap_or(0)
-        .max(words::HOST_WIDTH);
     for host in &shown {
-        lines.push(format!(
-            "{:<width$} ok {:<4} {changed} {:<4} skipped {:<4} failed {:<3}{}",
+        let line = format!(
+            "{:<width$} ok {:<4} {changed} {} skipped {:<4} failed {}{}",
             host.host,
             host.ok,
-            emphasis(host.changed, style(host.changed).yellow().to_string()),
+            emphasis(host.changed, StyledObject::yellow),
             host.skipped,
-            emphasis(host.failed, style(host.failed).red().bold().to_string()),
-            remark(host)
-        ));
+            emphasis(host.failed, |number| number.red().bold()),
+            remark(host),
+            width = columns.host,
+        );
+        lines.push(line.trim_end().to_owned());
     }
     if shown.len() < all.len() {
         let quiet = all.len() - shown.len();
@@ -55,19 +51,22 @@ pub fn table(recap: &Recap, check: bool) -> Vec<String> {
     lines
 }
 
-fn emphasis(number: u32, styled: String) -> String {
-    if number == 0 {
-        format!("{number}")
-    } else {
-        styled
+/// Padded before it is styled: escape codes have a length too.
+fn emphasis(number: u32, as_: fn(StyledObject<String>) -> StyledObject<String>) -> String {
+    let padded = format!("{number:<4}");
+    match number {
+        0 => padded,
+        _ => as_(style(padded)).to_string(),
     }
 }
 
 fn remark(host: &HostRecap) -> String {
     if host.unreachable {
-        format!("  {}", style("unreachable").red().bold())
+        format!(" {}", style("unreachable").red().bold())
     } else if host.not_reached {
-        "  nothing was changed".to_owned()
+        " nothing was changed".to_owned()
+    } else if host.ignored > 0 {
+        format!(" ignored {}", host.ignored)
     } else {
         String::new()
     }

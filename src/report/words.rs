@@ -2,11 +2,44 @@
 
 use crate::event::StepEnded;
 use crate::wire::{Diff, Failure, Outcome};
-use console::style;
+use console::{StyledObject, style};
 use std::time::Duration;
 
-/// Names of hosts are padded to this width, so that columns stand.
-pub const HOST_WIDTH: usize = 12;
+/// Columns that stand: how wide names of hosts are padded, and the words for outcomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Columns {
+    pub host: usize,
+    word: usize,
+}
+
+impl Default for Columns {
+    fn default() -> Self {
+        Self::of(&[], false)
+    }
+}
+
+impl Columns {
+    /// A name beyond the widest column shifts its own line only.
+    pub fn of(hosts: &[String], check: bool) -> Self {
+        let longest = hosts.iter().map(|h| h.chars().count()).max().unwrap_or(0);
+        Self {
+            host: longest.clamp(12, 32),
+            word: if check { "would change" } else { "changed " }.len(),
+        }
+    }
+
+    /// `host  word  text`. Padded before it is styled: escape codes have a length too.
+    pub fn row(
+        self,
+        host: &str,
+        word: &str,
+        as_: fn(StyledObject<String>) -> StyledObject<String>,
+        text: &str,
+    ) -> String {
+        let word = as_(style(format!("{word:<width$}", width = self.word)));
+        format!("{host:<width$} {word} {text}", width = self.host)
+    }
+}
 
 /// `changed`, `ok`, ...
 pub fn outcome(outcome: &Outcome, ignored: bool) -> &'static str {
@@ -20,19 +53,12 @@ pub fn outcome(outcome: &Outcome, ignored: bool) -> &'static str {
 }
 
 /// One line for a step, coloured where the terminal wants it.
-pub fn step(ended: &StepEnded, check: bool) -> String {
+pub fn step(ended: &StepEnded, columns: Columns, check: bool) -> String {
     let word = match (&ended.outcome, check) {
         (Outcome::Changed(_), true) => "would change",
         (other, _) => outcome(other, ended.ignored),
     };
-    let word = format!("{word:<8}");
-    let word = match &ended.outcome {
-        Outcome::Changed(_) => style(word).yellow(),
-        Outcome::Failed(_) if !ended.ignored => style(word).red().bold(),
-        Outcome::Unchanged => style(word).green(),
-        _ => style(word).dim(),
-    };
-    let mut text = format!("{:<HOST_WIDTH$} {word} {}", ended.host, title(ended));
+    let mut text = title(ended);
     let detail = detail(&ended.outcome);
     if !detail.is_empty() {
         text.push_str(": ");
@@ -41,26 +67,54 @@ pub fn step(ended: &StepEnded, check: bool) -> String {
     if ended.took >= Duration::from_secs(1) {
         text.push_str(&format!("  ({})", duration(ended.took)));
     }
-    text
+    let as_ = match &ended.outcome {
+        Outcome::Changed(_) => StyledObject::yellow,
+        Outcome::Failed(_) if !ended.ignored => |word: StyledObject<String>| word.red().bold(),
+        Outcome::Unchanged => StyledObject::green,
+        _ => StyledObject::dim,
+    };
+    columns.row(&ended.host, word, as_, &text)
 }
 
 pub fn title(ended: &StepEnded) -> String {
     match &ended.item {
-        Some(item) => format!("{} ({item})", ended.title),
+        Some(item) => format!("{} ({})", ended.title, brief(item)),
         None => ended.title.clone(),
     }
 }
 
 fn detail(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Changed(changes) => match changes.as_slice() {
-            [] => String::new(),
-            [first] => first.clone(),
-            [first, second] => format!("{first}, {second}"),
-            [first, rest @ ..] => format!("{first} and {} more", rest.len()),
-        },
-        Outcome::Skipped(reason) => reason.clone(),
+        Outcome::Changed(changes) => several(changes),
+        Outcome::Skipped(reason) => brief(reason),
         _ => String::new(),
+    }
+}
+
+/// Up to three changes, and how many more. What is said twice in a row is said once.
+fn several(changes: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let mut phrases: Vec<String> = changes.iter().map(|c| brief(c)).collect();
+    phrases.dedup();
+    let more = phrases.len().saturating_sub(SHOWN);
+    phrases.truncate(SHOWN);
+    let shown = phrases.join(", ");
+    match more {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// One line, and not a long one: scripts and mappings are shown by how they begin.
+pub fn brief(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let text = tame(text.trim());
+    let line = text.lines().next().unwrap_or_default().trim_end();
+    let cut: String = line.chars().take(LONGEST).collect();
+    if cut.len() < text.len() {
+        format!("{} ...", cut.trim_end())
+    } else {
+        cut
     }
 }
 
@@ -159,6 +213,25 @@ mod tests {
         assert_eq!(size(999), "999 B");
         assert_eq!(size(3_450_000), "3.4 MB");
         assert_eq!(count(1, "host"), "1 host");
+    }
+
+    #[test]
+    fn a_step_is_one_line() {
+        let said = |changes: &[&str]| {
+            several(&changes.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(said(&["stop", "swap a", "swap b"]), "stop, swap a, swap b");
+        assert_eq!(
+            said(&["stop", "swap a", "swap b", "start"]),
+            "stop, swap a, swap b and 1 more"
+        );
+        assert_eq!(
+            said(&["hidden (no_log)", "hidden (no_log)"]),
+            "hidden (no_log)"
+        );
+        assert_eq!(said(&["run set -eu\nrm -rf tmp\n"]), "run set -eu ...");
+        assert_eq!(brief("  a word\n"), "a word");
+        assert_eq!(brief(&"x".repeat(81)).len(), 84);
     }
 
     #[test]
