@@ -1,7 +1,8 @@
 //! Blocks on the walk. A block whose every step can be decided now goes out whole, and the worker does the
 //! rescuing; any other is walked stage by stage.
 
-use super::{Answer, Cursor, Frame, Place, Progress, Stage, is_block};
+use super::{Answer, Cursor, Frame, Progress, Stage, is_block};
+use crate::plan::place::Place;
 use crate::plan::state::HostState;
 use crate::plan::verdict;
 use crate::playbook::{Action as Written, Task};

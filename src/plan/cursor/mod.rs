@@ -5,6 +5,7 @@ mod register;
 
 use register::Register;
 
+use super::place::Place;
 use super::state::HostState;
 use super::step::{Planned, Stepping, handler_key};
 use super::verdict::{self, Verdict};
@@ -16,15 +17,6 @@ use crate::wire::{Action, Item, Step, Told};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-
-/// Whose worker carries a list of steps.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-pub struct Place {
-    /// The host itself, or the one the task is delegated to.
-    pub host: String,
-    /// The user to become; `None` is the one who logged in.
-    pub user: Option<String>,
-}
 
 /// What comes next for the host.
 #[derive(Debug, Clone, PartialEq)]
