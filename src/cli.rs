@@ -145,6 +145,9 @@ struct OutputArgs {
     /// Connections opened at the same time
     #[arg(short, long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     forks: u16,
+    /// Wait this long for another run that holds a host, instead of giving up with exit code 6
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait_lock: u64,
 }
 
 #[derive(Debug, Args)]
@@ -239,7 +242,7 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
     let (ended, recap) = runtime.block_on(async {
         let worker = Worker::this_program()
             .map_err(|e| bug(&format!("this program cannot read itself: {e}")))?;
-        let (teller, told) = Teller::start(Remember::new(reporter(output)));
+        let (teller, told) = Teller::start(Remember::new(reporter(output)), prepared.scrub());
         let stop = stop_on_signals(teller.clone());
         let ended = run::execute(&prepared, Arc::new(worker), &teller, stop).await;
         drop(teller);
@@ -356,6 +359,7 @@ fn list_modules(name: Option<&str>) -> Exit {
 fn options(input: &InputArgs, output: &OutputArgs) -> Options {
     Options {
         forks: usize::from(output.forks),
+        wait_lock: std::time::Duration::from_secs(output.wait_lock),
         ..options_of(input)
     }
 }

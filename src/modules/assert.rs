@@ -41,12 +41,17 @@ impl Module for Assert {
     fn check(&self, system: &System) -> Result<Vec<String>> {
         let broken: Vec<_> = self.checks.iter().filter(|c| !c.holds).collect();
         let Some(first) = broken.first() else {
-            system.note("msg", self.success_msg.as_deref().unwrap_or("all assertions hold"));
+            system.note(
+                "msg",
+                self.success_msg.as_deref().unwrap_or("all assertions hold"),
+            );
             return Ok(vec![]);
         };
         system.note("assertion", first.condition.clone());
         let otherwise = format!("`{}` does not hold", first.condition);
-        let told = broken.iter().map(|c| format!("does not hold: {}", c.condition));
+        let told = broken
+            .iter()
+            .map(|c| format!("does not hold: {}", c.condition));
         Err(match &self.fail_msg {
             Some(message) => Failure::new(message.clone()).detail(told),
             None => Failure::new(otherwise).detail(told.skip(1)),

@@ -93,7 +93,10 @@ impl Blockinfile {
     /// Where the block is now, marks included.
     fn found(&self, lines: &[String]) -> Result<Option<Range<usize>>> {
         let last = |mark: String| lines.iter().rposition(|line| *line == mark);
-        match (last(self.mark(&self.marker_begin)), last(self.mark(&self.marker_end))) {
+        match (
+            last(self.mark(&self.marker_begin)),
+            last(self.mark(&self.marker_end)),
+        ) {
             (None, None) => Ok(None),
             (Some(begin), Some(end)) if begin < end => Ok(Some(begin..end + 1)),
             _ => Err(Failure::new(format!(

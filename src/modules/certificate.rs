@@ -122,7 +122,9 @@ impl Certificate {
         if change == Change::Replace {
             self.must(system, &self.keytool("-delete", &copy, &[]))?;
         }
-        let import = self.keytool("-importcert", &copy, &["-noprompt"]).input(pem);
+        let import = self
+            .keytool("-importcert", &copy, &["-noprompt"])
+            .input(pem);
         self.must(system, &import)?;
         let edited = system.read(&copy)?.unwrap_or_default();
         system.write(&self.keystore, &mut edited.as_slice(), None, None)
@@ -135,7 +137,14 @@ impl Certificate {
             (None, None) => "keytool".into(),
         };
         let keystore = keystore.display().to_string();
-        let mut argv = vec![&program, verb, "-alias", &self.alias, "-keystore", &keystore];
+        let mut argv = vec![
+            &program,
+            verb,
+            "-alias",
+            &self.alias,
+            "-keystore",
+            &keystore,
+        ];
         argv.extend(["-storepass:env", PASSWORD, "-J-Duser.language=en"]);
         argv.extend(more);
         Command::new(argv).env(PASSWORD, &self.password)
@@ -158,7 +167,8 @@ impl Certificate {
 
     fn refused(&self, output: &Output) -> Failure {
         let said = format!("{}{}", output.stdout, output.stderr);
-        let failure = Failure::new(format!("keytool refuses {}", self.keystore.display())).detail(tail(&said, 4));
+        let failure = Failure::new(format!("keytool refuses {}", self.keystore.display()))
+            .detail(tail(&said, 4));
         match said.contains("password was incorrect") {
             true => failure.help("`password` is not the one of this keystore"),
             false => failure,
@@ -171,6 +181,8 @@ fn fingerprint(pem: &str) -> Option<String> {
     let (_, rest) = pem.split_once("-----BEGIN CERTIFICATE-----")?;
     let (body, _) = rest.split_once("-----END CERTIFICATE-----")?;
     let letters: String = body.split_whitespace().collect();
-    let der = base64::engine::general_purpose::STANDARD.decode(letters).ok()?;
+    let der = base64::engine::general_purpose::STANDARD
+        .decode(letters)
+        .ok()?;
     Some(hex(&Sha256::digest(der)))
 }

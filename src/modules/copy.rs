@@ -63,8 +63,10 @@ impl Copy {
             (None, None, Some(src)) if self.remote_src => {
                 Ok(vec![self.single(system, on_host(system, src)?)?])
             }
-            _ => Err(Failure::new("`copy` has nothing to copy")
-                .help("give one of `src` and `content`")),
+            _ => {
+                Err(Failure::new("`copy` has nothing to copy")
+                    .help("give one of `src` and `content`"))
+            }
         }
     }
 

@@ -48,15 +48,15 @@ impl Module for Database {
     const NAME: &'static str = "database";
     const KIND: Kind = Kind::State;
     const ABOUT: &'static str = "keeps a database there, with its character set";
-    const EXAMPLE: &'static str =
-        "database:\n  engine: mariadb\n  name: apim_db\n  charset: latin1\n  collation: latin1_swedish_ci\n";
+    const EXAMPLE: &'static str = "database:\n  engine: mariadb\n  name: apim_db\n  charset: latin1\n  collation: latin1_swedish_ci\n";
     type Change = Change;
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         let Some((charset, collation)) = self.found(system)? else {
             return Ok(vec![Change::Create]);
         };
-        let same = agrees(self.charset.as_deref(), &charset) && agrees(self.collation.as_deref(), &collation);
+        let same = agrees(self.charset.as_deref(), &charset)
+            && agrees(self.collation.as_deref(), &collation);
         if same {
             return Ok(vec![]);
         }
@@ -73,7 +73,11 @@ impl Module for Database {
             Change::Create => "CREATE",
             Change::Alter { .. } => "ALTER",
         };
-        let sql = format!("{verb} DATABASE {}{};", self.engine.name(&self.name), self.options());
+        let sql = format!(
+            "{verb} DATABASE {}{};",
+            self.engine.name(&self.name),
+            self.options()
+        );
         self.engine.ask(system, None, &sql).map(drop)
     }
 }
@@ -89,9 +93,11 @@ impl Database {
                 "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata WHERE schema_name = "
             }
         };
-        let rows = self
-            .engine
-            .ask(system, None, &format!("{sql}{};", self.engine.text(&self.name)))?;
+        let rows = self.engine.ask(
+            system,
+            None,
+            &format!("{sql}{};", self.engine.text(&self.name)),
+        )?;
         let mut cells = rows.into_iter().flatten();
         Ok(cells.next().zip(cells.next()))
     }
@@ -109,7 +115,10 @@ impl Database {
                 }
             }
         } else {
-            for (word, value) in [("CHARACTER SET", &self.charset), ("COLLATE", &self.collation)] {
+            for (word, value) in [
+                ("CHARACTER SET", &self.charset),
+                ("COLLATE", &self.collation),
+            ] {
                 if let Some(value) = value {
                     sql.push_str(&format!(" {word} {}", self.engine.name(value)));
                 }

@@ -53,7 +53,9 @@ database_schema:
 
     fn check(&self, system: &System) -> Result<Vec<Install>> {
         if self.markers.is_empty() {
-            return Err(Failure::new("`markers` is empty, so nothing could prove that the schema is there"));
+            return Err(Failure::new(
+                "`markers` is empty, so nothing could prove that the schema is there",
+            ));
         }
         // Without the database an earlier task has yet to make it.
         if !self.engine.has_database(system, &self.database)? {
@@ -61,7 +63,8 @@ database_schema:
         }
         let tables = self.engine.tables(system, &self.database)?;
         let begun = self.is_begun(system, &tables)?;
-        self.judge(&tables, begun).map(|due| Vec::from_iter(due.then_some(Install)))
+        self.judge(&tables, begun)
+            .map(|due| Vec::from_iter(due.then_some(Install)))
     }
 
     fn apply(&self, system: &System, _: Install) -> Result<()> {
@@ -80,7 +83,10 @@ database_schema:
 impl DatabaseSchema {
     /// Whether the script has to run; an error when a person has to decide.
     fn judge(&self, tables: &[String], begun: bool) -> Result<bool> {
-        let others: Vec<_> = tables.iter().filter(|t| !t.eq_ignore_ascii_case(RECORD)).collect();
+        let others: Vec<_> = tables
+            .iter()
+            .filter(|t| !t.eq_ignore_ascii_case(RECORD))
+            .collect();
         let is_there = |marker: &&String| others.iter().any(|t| t.eq_ignore_ascii_case(marker));
         let (there, missing): (Vec<_>, Vec<_>) = self.markers.iter().partition(is_there);
         if begun && !others.is_empty() {
@@ -103,7 +109,10 @@ impl DatabaseSchema {
             return Ok(false);
         }
         let sql = format!("SELECT script FROM {RECORD} WHERE state = 'started';");
-        Ok(!self.engine.ask(system, Some(&self.database), &sql)?.is_empty())
+        Ok(!self
+            .engine
+            .ask(system, Some(&self.database), &sql)?
+            .is_empty())
     }
 
     fn record(&self, system: &System, digest: &str, state: &str) -> Result<()> {
@@ -112,11 +121,16 @@ impl DatabaseSchema {
              DELETE FROM {RECORD} WHERE script = '{digest}';\n\
              INSERT INTO {RECORD} (script, state) VALUES ('{digest}', '{state}');"
         );
-        self.engine.ask(system, Some(&self.database), &sql).map(drop)
+        self.engine
+            .ask(system, Some(&self.database), &sql)
+            .map(drop)
     }
 
     fn broken_off(&self, system: &System, digest: &str, failure: Failure) -> Failure {
-        let message = format!("the script for database `{}` did not run to its end: {}", self.database, failure.message);
+        let message = format!(
+            "the script for database `{}` did not run to its end: {}",
+            self.database, failure.message
+        );
         let told = Failure::new(message).detail(failure.detail);
         if self.engine != Engine::Postgresql {
             return told.help(self.how_to_clean());
@@ -152,7 +166,13 @@ impl DatabaseSchema {
     }
 
     fn partly_there(&self, there: &[&String], missing: &[&String]) -> Failure {
-        let list = |names: &[&String]| names.iter().map(|n| n.as_str()).collect::<Vec<_>>().join(", ");
+        let list = |names: &[&String]| {
+            names
+                .iter()
+                .map(|n| n.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         Failure::new(format!(
             "database `{}` has only a part of the schema: {} {} there, {} {} not",
             self.database,

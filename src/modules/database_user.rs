@@ -85,12 +85,19 @@ database_user:
             (State::Absent, Some(_)) => Ok(vec![Change::Drop]),
             (State::Present, None) => {
                 let mut changes = vec![Change::Create];
-                changes.extend(self.databases.0.iter().cloned().map(|database| Change::Grant { database }));
+                changes.extend(
+                    self.databases
+                        .0
+                        .iter()
+                        .cloned()
+                        .map(|database| Change::Grant { database }),
+                );
                 Ok(changes)
             }
             (State::Present, Some(stored)) => {
                 let mut changes = Vec::new();
-                changes.extend((!self.has_password(system, &stored)).then_some(Change::SetPassword));
+                changes
+                    .extend((!self.has_password(system, &stored)).then_some(Change::SetPassword));
                 changes.extend(self.missing_grants(system)?);
                 Ok(changes)
             }
@@ -100,7 +107,9 @@ database_user:
     fn apply(&self, system: &System, change: Change) -> Result<()> {
         let sql = match change {
             Change::Create => self.create()?,
-            Change::SetPassword => format!("{} {} {};", self.alter(), self.account(), self.clause()?),
+            Change::SetPassword => {
+                format!("{} {} {};", self.alter(), self.account(), self.clause()?)
+            }
             Change::Grant { database } => self.grant(&database),
             Change::Drop => format!("{} {};", self.drop_words(), self.account()),
         };
@@ -114,7 +123,10 @@ database_user:
 impl DatabaseUser {
     fn is_sensible(&self) -> Result<()> {
         if self.state == State::Present && self.password.is_none() {
-            return Err(Failure::new(format!("user `{}` needs a `password`", self.name)));
+            return Err(Failure::new(format!(
+                "user `{}` needs a `password`",
+                self.name
+            )));
         }
         if self.engine != Engine::Postgresql {
             return Ok(());
@@ -125,8 +137,11 @@ impl DatabaseUser {
         }
         match self.privileges == all() {
             true => Ok(()),
-            false => Err(Failure::new("on PostgreSQL only `privileges: ALL` is supported")
-                .help("the user becomes the owner of its databases; give finer rights by a script")),
+            false => Err(
+                Failure::new("on PostgreSQL only `privileges: ALL` is supported").help(
+                    "the user becomes the owner of its databases; give finer rights by a script",
+                ),
+            ),
         }
     }
 
@@ -134,7 +149,9 @@ impl DatabaseUser {
     fn stored(&self, system: &System) -> Result<Option<String>> {
         let name = self.engine.text(&self.name);
         let sql = match self.engine {
-            Engine::Postgresql => format!("SELECT rolname, rolpassword FROM pg_authid WHERE rolname = {name};"),
+            Engine::Postgresql => {
+                format!("SELECT rolname, rolpassword FROM pg_authid WHERE rolname = {name};")
+            }
             _ => format!(
                 "SELECT user, authentication_string FROM mysql.user WHERE user = {name} AND host = {};",
                 self.engine.text(&self.host)
@@ -158,7 +175,10 @@ impl DatabaseUser {
             _ => self.granted(system)?,
         };
         let missing = self.databases.0.iter().filter(|d| !has.contains(d));
-        Ok(missing.cloned().map(|database| Change::Grant { database }).collect())
+        Ok(missing
+            .cloned()
+            .map(|database| Change::Grant { database })
+            .collect())
     }
 
     fn owned(&self, system: &System) -> Result<Vec<String>> {
@@ -166,7 +186,12 @@ impl DatabaseUser {
             "SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = {};",
             self.engine.text(&self.name)
         );
-        Ok(self.engine.ask(system, None, &sql)?.into_iter().flatten().collect())
+        Ok(self
+            .engine
+            .ask(system, None, &sql)?
+            .into_iter()
+            .flatten()
+            .collect())
     }
 
     /// The databases on which the user has all that is asked for.
@@ -188,12 +213,17 @@ impl DatabaseUser {
     fn account(&self) -> String {
         match self.engine {
             Engine::Postgresql => self.engine.name(&self.name),
-            _ => format!("{}@{}", self.engine.text(&self.name), self.engine.text(&self.host)),
+            _ => format!(
+                "{}@{}",
+                self.engine.text(&self.name),
+                self.engine.text(&self.host)
+            ),
         }
     }
 
     fn clause(&self) -> Result<String> {
-        self.engine.password_clause(self.password.as_deref().unwrap_or_default())
+        self.engine
+            .password_clause(self.password.as_deref().unwrap_or_default())
     }
 
     fn create(&self) -> Result<String> {
@@ -201,7 +231,13 @@ impl DatabaseUser {
             Engine::Postgresql => ("CREATE ROLE", "LOGIN "),
             _ => ("CREATE USER", ""),
         };
-        Ok(format!("{} {} {}{};", words.0, self.account(), words.1, self.clause()?))
+        Ok(format!(
+            "{} {} {}{};",
+            words.0,
+            self.account(),
+            words.1,
+            self.clause()?
+        ))
     }
 
     fn alter(&self) -> &'static str {

@@ -5,7 +5,7 @@ use crate::system::{Result, System};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Shows `msg`; anything that is no text is shown as JSON.
+/// Shows `msg`, which the controller does when the step is told; anything that is no text is shown as JSON.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Debug {
@@ -16,15 +16,11 @@ impl Module for Debug {
     const NAME: &'static str = "debug";
     const KIND: Kind = Kind::Look;
     const ABOUT: &'static str = "says something, changes nothing";
-    const EXAMPLE: &'static str = "debug:\n  msg: \"{{ inventory_hostname }} is in {{ group_names }}\"\n";
+    const EXAMPLE: &'static str =
+        "debug:\n  msg: \"{{ inventory_hostname }} is in {{ group_names }}\"\n";
     type Change = String;
 
     fn check(&self, system: &System) -> Result<Vec<String>> {
-        let text = match &self.msg {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        system.progress(&text);
         system.note("msg", self.msg.clone());
         Ok(vec![])
     }

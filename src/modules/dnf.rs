@@ -22,7 +22,8 @@ impl Module for Dnf {
     const NAME: &'static str = "dnf";
     const KIND: Kind = Kind::State;
     const ABOUT: &'static str = "keeps packages of Red Hat and its relatives installed or absent";
-    const EXAMPLE: &'static str = "dnf:\n  name: [java-17-openjdk-headless, unzip]\n  state: present\n";
+    const EXAMPLE: &'static str =
+        "dnf:\n  name: [java-17-openjdk-headless, unzip]\n  state: present\n";
     type Change = Change;
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {

@@ -55,7 +55,9 @@ enum Times {
     Preserve,
 }
 
-fn state<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<State>, D::Error> {
+fn state<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<State>, D::Error> {
     match State::deserialize(deserializer)? {
         State::Hard => Err(D::Error::custom(
             "`state: hard` is refused: a hard link breaks when either name is replaced; use `state: link`",
@@ -68,7 +70,10 @@ pub enum Change {
     Create,
     CreateFolder,
     Link(PathBuf),
-    Repoint { from: PathBuf, to: PathBuf },
+    Repoint {
+        from: PathBuf,
+        to: PathBuf,
+    },
     Remove,
     Attribute(PathBuf, Attribute),
     /// The same difference on many paths below the folder.
@@ -127,7 +132,11 @@ impl File {
         if self.recurse && found.kind == FileKind::Directory {
             let mut below = BTreeMap::new();
             self.gather(system, path, &mut below)?;
-            changes.extend(below.into_values().map(|(a, paths)| Change::Below(a, paths)));
+            changes.extend(
+                below
+                    .into_values()
+                    .map(|(a, paths)| Change::Below(a, paths)),
+            );
         }
         Ok(changes)
     }
@@ -162,7 +171,8 @@ impl File {
 
     fn judge_link(&self, system: &System, found: Option<Meta>) -> Result<Vec<Change>> {
         let to = self.src.clone().ok_or_else(|| {
-            Failure::new("`state: link` does not say where the link points").help("give it in `src`")
+            Failure::new("`state: link` does not say where the link points")
+                .help("give it in `src`")
         })?;
         if self.mode.is_some() {
             return Err(Failure::new("a link has no mode of its own")
@@ -218,7 +228,12 @@ impl File {
     fn create(&self, system: &System) -> Result<()> {
         let attributes = self.attributes();
         let (mode, owner) = (attributes.bits(None), attributes.numbers(system, None)?);
-        system.write(&system.follow(&self.path)?, &mut std::io::empty(), mode, owner)
+        system.write(
+            &system.follow(&self.path)?,
+            &mut std::io::empty(),
+            mode,
+            owner,
+        )
     }
 
     fn link(&self, system: &System, to: &Path) -> Result<()> {

@@ -92,7 +92,8 @@ fn yes() -> bool {
 impl Module for Gate {
     const NAME: &'static str = "gate";
     const KIND: Kind = Kind::Probe;
-    const ABOUT: &'static str = "waits until a service is ready, and fails early when it never will be";
+    const ABOUT: &'static str =
+        "waits until a service is ready, and fails early when it never will be";
     const EXAMPLE: &'static str = "\
 gate:
   service: wso2-apim
@@ -147,9 +148,19 @@ struct HttpWatch<'a> {
 impl<'a> Watch<'a> {
     fn begin(gate: &'a Gate, system: &'a System) -> Result<Self> {
         let first = Unit::look(system, &gate.service)?;
-        let http = gate.http.iter().map(HttpWatch::new).collect::<Result<_>>()?;
+        let http = gate
+            .http
+            .iter()
+            .map(HttpWatch::new)
+            .collect::<Result<_>>()?;
         let log = gate.log_of_this_boot(system, &first)?;
-        Ok(Self { gate, system, first, log, http })
+        Ok(Self {
+            gate,
+            system,
+            first,
+            log,
+            http,
+        })
     }
 
     fn until_ready(&self) -> Result<()> {
@@ -162,8 +173,10 @@ impl<'a> Watch<'a> {
             if patience.is_over() {
                 return Err(self.too_late(&missing));
             }
-            self.system
-                .progress(&format!("waiting since {} for {missing}", spoken(patience.waited())));
+            self.system.progress(&format!(
+                "waiting since {} for {missing}",
+                spoken(patience.waited())
+            ));
             patience.rest(Duration::from_secs(1));
         }
     }
@@ -181,7 +194,11 @@ impl<'a> Watch<'a> {
             }
         }
         // All are asked each time, so that their rows grow side by side.
-        let missing: Vec<_> = self.http.iter().filter_map(|h| h.missing(self.system)).collect();
+        let missing: Vec<_> = self
+            .http
+            .iter()
+            .filter_map(|h| h.missing(self.system))
+            .collect();
         Ok(missing.into_iter().next())
     }
 
@@ -196,7 +213,9 @@ impl<'a> Watch<'a> {
         }
         let moved = unit.main_pid().is_some() && unit.main_pid() != self.first.main_pid();
         if unit.restarts() > self.first.restarts() || (moved && self.first.main_pid().is_some()) {
-            return Err(self.in_vain(format!("{name} ended and was started again while we waited for it")));
+            return Err(self.in_vain(format!(
+                "{name} ended and was started again while we waited for it"
+            )));
         }
         Ok(())
     }
@@ -219,7 +238,11 @@ impl<'a> Watch<'a> {
     }
 
     fn in_vain_by(&self, line: &str) -> Failure {
-        self.in_vain(format!("{} will not get ready: {}", self.first.name, line.trim()))
+        self.in_vain(format!(
+            "{} will not get ready: {}",
+            self.first.name,
+            line.trim()
+        ))
     }
 
     /// Why waiting makes no sense any more, with what the log and the journal say.
@@ -234,8 +257,13 @@ impl<'a> Watch<'a> {
             true => {
                 let holders = self.holders();
                 let advice = match holders.is_empty() {
-                    true => "another process holds one of its ports: `ss -ltnp` says which".to_owned(),
-                    false => format!("{}: stop that process, or give this one another offset", holders.join(", ")),
+                    true => {
+                        "another process holds one of its ports: `ss -ltnp` says which".to_owned()
+                    }
+                    false => format!(
+                        "{}: stop that process, or give this one another offset",
+                        holders.join(", ")
+                    ),
                 };
                 failure.detail(holders).help(advice)
             }
@@ -270,7 +298,12 @@ impl<'a> Watch<'a> {
             return Vec::new();
         };
         let own = self.first.processes(self.system);
-        let numbers = self.gate.ports.iter().filter_map(|p| p.parts().ok()).map(|(_, n)| n);
+        let numbers = self
+            .gate
+            .ports
+            .iter()
+            .filter_map(|p| p.parts().ok())
+            .map(|(_, n)| n);
         numbers
             .filter_map(|port| holder(&output.stdout, port, &own))
             .collect()
@@ -280,9 +313,11 @@ impl<'a> Watch<'a> {
 /// `port 9443 is held by java (pid 812)`, out of what `ss` prints.
 fn holder(listeners: &str, port: u16, own: &[u32]) -> Option<String> {
     let suffix = format!(":{port}");
-    let line = listeners
-        .lines()
-        .find(|l| l.split_whitespace().nth(3).is_some_and(|local| local.ends_with(&suffix)))?;
+    let line = listeners.lines().find(|l| {
+        l.split_whitespace()
+            .nth(3)
+            .is_some_and(|local| local.ends_with(&suffix))
+    })?;
     let process = line.split_once("users:((\"")?.1;
     let (name, rest) = process.split_once('"')?;
     let pid: u32 = rest.split_once("pid=")?.1.split(',').next()?.parse().ok()?;
@@ -296,7 +331,9 @@ impl Gate {
         let (Some(wanted), Some((started, _))) = (&self.log, unit.started()) else {
             return Ok(None);
         };
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         let since = Duration::from_secs(u64::try_from(started).unwrap_or(0));
         if now.saturating_sub(since) > self.within {
             return Ok(None);
@@ -305,7 +342,11 @@ impl Gate {
             boot: RefCell::new(Boot::new(system, &wanted.path, started)?),
             started: wanted.started.as_deref().map(log::pattern).transpose()?,
             has_started: RefCell::new(false),
-            fatal: wanted.fatal.iter().map(|f| log::pattern(f)).collect::<Result<_>>()?,
+            fatal: wanted
+                .fatal
+                .iter()
+                .map(|f| log::pattern(f))
+                .collect::<Result<_>>()?,
         }))
     }
 }
@@ -325,7 +366,10 @@ impl Port {
 
 impl<'a> HttpWatch<'a> {
     fn new(wanted: &'a Http) -> Result<Self> {
-        let login = wanted.user.clone().map(|user| (user, wanted.password.clone().unwrap_or_default()));
+        let login = wanted
+            .user
+            .clone()
+            .map(|user| (user, wanted.password.clone().unwrap_or_default()));
         Ok(Self {
             wanted,
             request: Request {
@@ -349,9 +393,16 @@ impl<'a> HttpWatch<'a> {
                 Some(format!("{} ({complaint})", self.wanted.url))
             }
             None => {
-                let row = self.in_a_row.replace_with(|row| row.saturating_add(1)).saturating_add(1);
-                (row < self.wanted.times)
-                    .then(|| format!("{} (good {row} of {} times in a row)", self.wanted.url, self.wanted.times))
+                let row = self
+                    .in_a_row
+                    .replace_with(|row| row.saturating_add(1))
+                    .saturating_add(1);
+                (row < self.wanted.times).then(|| {
+                    format!(
+                        "{} (good {row} of {} times in a row)",
+                        self.wanted.url, self.wanted.times
+                    )
+                })
             }
         }
     }
@@ -362,7 +413,10 @@ impl<'a> HttpWatch<'a> {
             Err(failure) => return Some(failure.message),
         };
         if !self.wanted.status.0.contains(&response.status) {
-            return Some(format!("answers {}, not {}", response.status, self.wanted.status));
+            return Some(format!(
+                "answers {}, not {}",
+                response.status, self.wanted.status
+            ));
         }
         if self.wanted.contains.is_none() && self.regex.is_none() {
             return None;
@@ -373,7 +427,9 @@ impl<'a> HttpWatch<'a> {
         };
         match (&self.wanted.contains, &self.regex) {
             (Some(text), _) if !body.contains(text) => Some(format!("its answer lacks `{text}`")),
-            (_, Some(regex)) if !regex.is_match(&body) => Some(format!("its answer does not match `{regex}`")),
+            (_, Some(regex)) if !regex.is_match(&body) => {
+                Some(format!("its answer does not match `{regex}`"))
+            }
             _ => None,
         }
     }

@@ -93,7 +93,9 @@ get_url:
             Some(wanted) => system.digest(&dest)?.as_deref() != Some(wanted),
             None => self.force && !self.fetched.get(),
         };
-        let download = is_other.then_some(Change::Download { what: "download again" });
+        let download = is_other.then_some(Change::Download {
+            what: "download again",
+        });
         let attributes = self.attributes().differences(system, &found)?;
         Ok(download
             .into_iter()
@@ -121,15 +123,19 @@ impl GetUrl {
 
     fn file(&self, system: &System) -> Result<PathBuf> {
         let is_folder = self.dest.as_os_str().as_encoded_bytes().ends_with(b"/")
-            || system.meta(&self.dest)?.is_some_and(|m| m.kind == FileKind::Directory);
+            || system
+                .meta(&self.dest)?
+                .is_some_and(|m| m.kind == FileKind::Directory);
         if !is_folder {
             return Ok(self.dest.clone());
         }
         let path = self.url.split(['?', '#']).next().unwrap_or_default();
         match path.rsplit('/').next() {
             Some(name) if !matches!(name, "" | "." | "..") => Ok(self.dest.join(name)),
-            _ => Err(Failure::new(format!("{} does not end in a file's name", self.url))
-                .help("name the file in `dest`")),
+            _ => Err(
+                Failure::new(format!("{} does not end in a file's name", self.url))
+                    .help("name the file in `dest`"),
+            ),
         }
     }
 
@@ -173,7 +179,10 @@ impl GetUrl {
         let response = system.ask(&request)?;
         match response.status {
             200 => Ok(response),
-            status => Err(Failure::new(format!("{} answers {status}, not 200", request.shown()))),
+            status => Err(Failure::new(format!(
+                "{} answers {status}, not 200",
+                request.shown()
+            ))),
         }
     }
 
@@ -190,7 +199,9 @@ impl GetUrl {
                 "{} has the sha256 {got}, not {wanted}; nothing was put in place",
                 self.url
             ))
-            .help("either the file was changed at its source, or `checksum` is of another version")),
+            .help(
+                "either the file was changed at its source, or `checksum` is of another version",
+            )),
         }
     }
 }

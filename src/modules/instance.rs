@@ -5,8 +5,8 @@
 //! the order of `check`'s answer. A run that is killed anywhere in between converges the next time:
 //! what was not written still differs, and what was written is newer than the process.
 
-use super::shared::patience::{Patience, spoken};
 use super::shared::delivered::{Delivered, short};
+use super::shared::patience::{Patience, spoken};
 use super::shared::unit::{self, Stamp, Unit};
 use super::shared::words::seconds;
 use super::{Brings, Kind, Module};
@@ -64,10 +64,18 @@ fn default_stop_timeout() -> Duration {
 
 #[derive(Debug)]
 pub enum Change {
-    Stop { why: Option<String> },
+    Stop {
+        why: Option<String>,
+    },
     /// The number of the file, and its name for people.
-    Swap { file: usize, name: String },
-    Switch { link: String, target: String },
+    Swap {
+        file: usize,
+        name: String,
+    },
+    Switch {
+        link: String,
+        target: String,
+    },
     DaemonReload,
     Enable,
     Disable,
@@ -92,7 +100,8 @@ impl fmt::Display for Change {
 impl Module for Instance {
     const NAME: &'static str = "instance";
     const KIND: Kind = Kind::State;
-    const ABOUT: &'static str = "keeps a node's service running with exactly these files and this release";
+    const ABOUT: &'static str =
+        "keeps a node's service running with exactly these files and this release";
     const EXAMPLE: &'static str = "\
 instance:
   service: wso2-apim
@@ -191,7 +200,11 @@ impl Instance {
     }
 
     fn swap(&self, file: usize) -> Change {
-        let name = self.files.get(file).map(Delivered::name).unwrap_or_default();
+        let name = self
+            .files
+            .get(file)
+            .map(Delivered::name)
+            .unwrap_or_default();
         Change::Swap { file, name }
     }
 
@@ -248,7 +261,10 @@ impl Instance {
 /// Times in the future say nothing: the clock was set back since.
 fn is_newer(system: &System, path: &Path, started: Stamp) -> Result<bool> {
     let now = now();
-    let now = (i64::try_from(now.as_secs()).unwrap_or(i64::MAX), i64::from(now.subsec_nanos()));
+    let now = (
+        i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
+        i64::from(now.subsec_nanos()),
+    );
     Ok(system
         .meta(path)?
         .is_some_and(|m| m.modified > started && m.modified <= now))

@@ -65,7 +65,9 @@ impl Lineinfile {
 
     fn regexp(&self) -> Result<Option<Regex>> {
         let regexp = self.regexp.as_deref();
-        regexp.map(|text| lines::pattern("regexp", text)).transpose()
+        regexp
+            .map(|text| lines::pattern("regexp", text))
+            .transpose()
     }
 
     fn edit(&self, before: &[String]) -> Result<Edit> {

@@ -207,6 +207,7 @@ modules! {
     package::Package,
     self_signed::SelfSigned,
     service::Service,
+    set_fact::SetFact,
     shell::Shell,
     stat::Stat,
     systemd::Systemd,

@@ -21,7 +21,8 @@ pub struct Package {
 impl Module for Package {
     const NAME: &'static str = "package";
     const KIND: Kind = Kind::State;
-    const ABOUT: &'static str = "keeps packages installed or absent with the package manager of the host";
+    const ABOUT: &'static str =
+        "keeps packages installed or absent with the package manager of the host";
     const EXAMPLE: &'static str = "package:\n  name: rsync\n  state: present\n";
     type Change = Change;
 

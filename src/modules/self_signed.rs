@@ -62,7 +62,9 @@ self_signed:
 
     fn check(&self, system: &System) -> Result<Vec<Make>> {
         if self.names.is_empty() {
-            return Err(Failure::new("`names` is empty: a certificate needs at least one"));
+            return Err(Failure::new(
+                "`names` is empty: a certificate needs at least one",
+            ));
         }
         let why = self.trouble(system)?;
         Ok(Vec::from_iter(why.map(|why| Make { why })))
@@ -93,7 +95,14 @@ impl SelfSigned {
             let found: Vec<_> = found.into_iter().collect();
             return Ok(Some(format!("it is for {}", found.join(", "))));
         }
-        if !self.openssl(system, &["x509", "-checkend", "0", "-noout", "-in"], &self.cert)?.0 {
+        if !self
+            .openssl(
+                system,
+                &["x509", "-checkend", "0", "-noout", "-in"],
+                &self.cert,
+            )?
+            .0
+        {
             return Ok(Some("it has expired".into()));
         }
         let of_key = self.openssl(system, &["pkey", "-pubout", "-in"], &self.key)?;
@@ -102,10 +111,15 @@ impl SelfSigned {
     }
 
     fn names_in_cert(&self, system: &System) -> Result<BTreeSet<String>> {
-        let (_, text) = self.openssl(system, &["x509", "-noout", "-ext", "subjectAltName", "-in"], &self.cert)?;
+        let (_, text) = self.openssl(
+            system,
+            &["x509", "-noout", "-ext", "subjectAltName", "-in"],
+            &self.cert,
+        )?;
         let names = text.split([',', '\n']).filter_map(|part| {
             let part = part.trim();
-            part.strip_prefix("DNS:").or_else(|| part.strip_prefix("IP Address:"))
+            part.strip_prefix("DNS:")
+                .or_else(|| part.strip_prefix("IP Address:"))
         });
         Ok(names.map(normal).collect())
     }
@@ -113,16 +127,36 @@ impl SelfSigned {
     /// Whether it succeeded, and what it said.
     fn openssl(&self, system: &System, words: &[&str], path: &Path) -> Result<(bool, String)> {
         let path = path.display().to_string();
-        let argv = ["openssl"].into_iter().chain(words.iter().copied()).chain([path.as_str()]);
+        let argv = ["openssl"]
+            .into_iter()
+            .chain(words.iter().copied())
+            .chain([path.as_str()]);
         let output = system.run(&Command::new(argv))?;
         Ok((output.ok(), output.stdout))
     }
 
     fn request(&self, key: &Path, cert: &Path) -> Command {
-        let (days, key, cert) = (self.days.to_string(), key.display().to_string(), cert.display().to_string());
+        let (days, key, cert) = (
+            self.days.to_string(),
+            key.display().to_string(),
+            cert.display().to_string(),
+        );
         Command::new([
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha256", "-days", &days,
-            "-config", "/dev/stdin", "-keyout", &key, "-out", &cert,
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-sha256",
+            "-days",
+            &days,
+            "-config",
+            "/dev/stdin",
+            "-keyout",
+            &key,
+            "-out",
+            &cert,
         ])
         .input(self.config())
     }
@@ -131,7 +165,13 @@ impl SelfSigned {
     /// which careful clients refuse as a server.
     fn config(&self) -> String {
         // A subject may hold 64 letters; the names themselves are in the extension.
-        let subject: String = self.names.iter().take(1).flat_map(|n| n.chars()).take(64).collect();
+        let subject: String = self
+            .names
+            .iter()
+            .take(1)
+            .flat_map(|n| n.chars())
+            .take(64)
+            .collect();
         let names: Vec<_> = self.names.iter().map(|name| alternative(name)).collect();
         format!(
             "[req]\nprompt = no\ndistinguished_name = subject\nx509_extensions = server\n\
@@ -149,7 +189,12 @@ impl SelfSigned {
         };
         let bytes = system.read(from)?.unwrap_or_default();
         let owner = attributes.numbers(system, None)?;
-        system.write(to, &mut bytes.as_slice(), attributes.bits(None).or(usual), owner)
+        system.write(
+            to,
+            &mut bytes.as_slice(),
+            attributes.bits(None).or(usual),
+            owner,
+        )
     }
 }
 

@@ -62,7 +62,10 @@ impl Stat {
 
 /// As Ansible gives them: seconds since the epoch, with a fraction.
 fn seconds((whole, nanos): (i64, i64)) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "microseconds survive for centuries")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "microseconds survive for centuries"
+    )]
     let (whole, nanos) = (whole as f64, nanos as f64);
     whole + nanos / 1e9
 }

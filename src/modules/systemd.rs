@@ -26,7 +26,10 @@ pub struct Systemd {
     #[serde(default)]
     daemon_reload: bool,
     #[serde(default)]
-    #[expect(dead_code, reason = "there is one scope: user units are refused when parameters are read")]
+    #[expect(
+        dead_code,
+        reason = "there is one scope: user units are refused when parameters are read"
+    )]
     scope: Scope,
     /// A restart leaves no trace that a second look could find, so it is remembered here.
     #[serde(skip)]
@@ -165,12 +168,23 @@ impl Systemd {
     /// A unit that systemd never loaded is read when it is first asked for; only loaded ones go stale.
     fn check_without_a_unit(&self, system: &System) -> Result<Vec<Change>> {
         if self.state.is_some() || self.enabled.is_some() || self.masked.is_some() {
-            return Err(Failure::new("`systemd` needs the `name` of a unit for this"));
+            return Err(Failure::new(
+                "`systemd` needs the `name` of a unit for this",
+            ));
         }
         let every = crate::system::Command::new([
-            "systemctl", "show", "*", "--property=Id,NeedDaemonReload",
+            "systemctl",
+            "show",
+            "*",
+            "--property=Id,NeedDaemonReload",
         ]);
-        let stale = system.expect(&every)?.stdout.lines().any(|l| l == "NeedDaemonReload=yes");
-        Ok(Vec::from_iter((self.daemon_reload && stale).then_some(Change::DaemonReload)))
+        let stale = system
+            .expect(&every)?
+            .stdout
+            .lines()
+            .any(|l| l == "NeedDaemonReload=yes");
+        Ok(Vec::from_iter(
+            (self.daemon_reload && stale).then_some(Change::DaemonReload),
+        ))
     }
 }

@@ -69,7 +69,11 @@ toml:
             return Ok(vec![]);
         }
         let text = document.to_string();
-        system.note_diff(&self.path.to_string_lossy(), before.as_bytes(), text.as_bytes());
+        system.note_diff(
+            &self.path.to_string_lossy(),
+            before.as_bytes(),
+            text.as_bytes(),
+        );
         Ok(vec![Edit { what, text }])
     }
 
@@ -84,8 +88,10 @@ impl Toml {
             Some(bytes) => String::from_utf8(bytes)
                 .map_err(|_| Failure::new(format!("{} is no UTF-8 text", self.path.display()))),
             None if self.create => Ok(String::new()),
-            None => Err(Failure::new(format!("there is no {} on this host", self.path.display()))
-                .help("say `create: true` if this task is to make it")),
+            None => Err(
+                Failure::new(format!("there is no {} on this host", self.path.display()))
+                    .help("say `create: true` if this task is to make it"),
+            ),
         }
     }
 
@@ -106,7 +112,9 @@ fn set(document: &mut DocumentMut, key: &str, wanted: &Json) -> Result<bool> {
             made.set_implicit(true);
             Item::Table(made)
         });
-        table = item.as_table_like_mut().ok_or_else(|| no_table(key, part.get()))?;
+        table = item
+            .as_table_like_mut()
+            .ok_or_else(|| no_table(key, part.get()))?;
     }
     let wanted = value(wanted).ok_or_else(|| {
         Failure::new(format!("TOML has no way to write `null` for `{key}`"))
@@ -191,6 +199,9 @@ fn plain(value: &Value) -> Json {
         Value::Boolean(truth) => (*truth.value()).into(),
         Value::Datetime(time) => time.value().to_string().into(),
         Value::Array(list) => list.iter().map(plain).collect(),
-        Value::InlineTable(table) => table.iter().map(|(k, v)| (k.to_owned(), plain(v))).collect(),
+        Value::InlineTable(table) => table
+            .iter()
+            .map(|(k, v)| (k.to_owned(), plain(v)))
+            .collect(),
     }
 }

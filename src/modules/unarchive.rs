@@ -112,8 +112,9 @@ impl Unarchive {
             (Some(content @ Content::Blob { .. }), _) => Ok(Source::Sent(content)),
             (None, Some(src)) if self.remote_src => Ok(Source::Host(src)),
             (Some(Content::Text(_)), _) => Err(Failure::new("text is no archive")),
-            _ => Err(Failure::new("`unarchive` has nothing to unpack")
-                .help("give `src`, an archive on the controller; on the host with `remote_src: true`")),
+            _ => Err(Failure::new("`unarchive` has nothing to unpack").help(
+                "give `src`, an archive on the controller; on the host with `remote_src: true`",
+            )),
         }
     }
 
@@ -130,7 +131,10 @@ impl Unarchive {
             let src = self.src.as_deref().unwrap_or(Path::new(""));
             Failure::new(format!("there is no {} on the host", src.display()))
         })?;
-        let all = format!("{digest} {} {:?} {:?}", self.strip, self.include, self.exclude);
+        let all = format!(
+            "{digest} {} {:?} {:?}",
+            self.strip, self.include, self.exclude
+        );
         let mut name = hex(&sha2::Sha256::digest(all));
         name.truncate(16);
         Ok(self.dest.join(".apim-deploy").join(name + ".json"))
@@ -268,8 +272,10 @@ impl Unarchive {
             return Ok(());
         }
         let dest = self.dest.display();
-        Err(Failure::new(format!("there is no folder {dest} to unpack into"))
-            .help("create it with a `file` task (state: directory) before this one"))
+        Err(
+            Failure::new(format!("there is no folder {dest} to unpack into"))
+                .help("create it with a `file` task (state: directory) before this one"),
+        )
     }
 }
 

@@ -157,9 +157,14 @@ impl Uri {
     }
 
     fn all_headers(&self) -> Vec<(String, String)> {
-        let given = self.headers.iter().map(|(name, value)| (name.clone(), plain(value)));
+        let given = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), plain(value)));
         let mut headers: Vec<_> = given.collect();
-        let has_type = headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("content-type"));
+        let has_type = headers
+            .iter()
+            .any(|(n, _)| n.eq_ignore_ascii_case("content-type"));
         let content_type = match self.body_format {
             Format::Raw => None,
             Format::Json => Some("application/json"),
@@ -181,8 +186,10 @@ impl Uri {
             (Format::Json, other) => other.to_string(),
             (Format::Form, Value::Object(fields)) => form(fields),
             _ => {
-                return Err(Failure::new("`body` is no text, and `body_format` does not say how to write it")
-                    .help("say `body_format: json` or `form`"));
+                return Err(Failure::new(
+                    "`body` is no text, and `body_format` does not say how to write it",
+                )
+                .help("say `body_format: json` or `form`"));
             }
         };
         Ok(Some(text.into_bytes()))
@@ -222,7 +229,11 @@ impl Uri {
             answer.status,
             self.status_code
         ))
-        .detail(tail(&first.join("\n"), 8).into_iter().map(|l| l.chars().take(300).collect()))
+        .detail(
+            tail(&first.join("\n"), 8)
+                .into_iter()
+                .map(|l| l.chars().take(300).collect()),
+        )
     }
 }
 
@@ -249,7 +260,9 @@ fn form(fields: &Map<String, Value>) -> String {
 fn percent(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(byte.into()),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                out.push(byte.into())
+            }
             b' ' => out.push('+'),
             other => out.push_str(&format!("%{other:02X}")),
         }

@@ -76,7 +76,10 @@ impl<'de> Visitor<'de> for Names {
         Ok(names.map(ToOwned::to_owned).collect())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Self::Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(
+        self,
+        mut list: A,
+    ) -> std::result::Result<Self::Value, A::Error> {
         let mut names = Vec::new();
         while let Some(name) = list.next_element()? {
             names.push(name);
@@ -112,7 +115,12 @@ impl User {
             let mut options: Vec<_> = options.iter().map(|&o| o.to_owned()).collect();
             options.push(to.to_owned());
             let (from, to) = (from.to_owned(), to.to_owned());
-            changes.push(Change::Field { field, from, to, options });
+            changes.push(Change::Field {
+                field,
+                from,
+                to,
+                options,
+            });
         };
         let uid = self.uid.map(|uid| uid.to_string());
         differ("uid", &found.uid.to_string(), uid.as_deref(), &["--uid"]);
@@ -124,7 +132,12 @@ impl User {
         };
         differ("home", &found.home, self.home.as_deref(), home);
         differ("shell", &found.shell, self.shell.as_deref(), &["--shell"]);
-        differ("comment", &found.comment, self.comment.as_deref(), &["--comment"]);
+        differ(
+            "comment",
+            &found.comment,
+            self.comment.as_deref(),
+            &["--comment"],
+        );
         changes.extend(self.compare_groups(system)?);
         Ok(changes)
     }
@@ -135,8 +148,10 @@ impl User {
         };
         match system.group(name)? {
             Some(group) => Ok(Some(group.gid)),
-            None => Err(Failure::new(format!("there is no group `{name}` on this host"))
-                .help("create it with a `group` task before this one")),
+            None => Err(
+                Failure::new(format!("there is no group `{name}` on this host"))
+                    .help("create it with a `group` task before this one"),
+            ),
         }
     }
 
@@ -248,7 +263,9 @@ impl fmt::Display for Change {
         match self {
             Self::Create => f.write_str("create"),
             Self::Remove => f.write_str("remove"),
-            Self::Field { field, from, to, .. } => write!(f, "{field} {from} -> {to}"),
+            Self::Field {
+                field, from, to, ..
+            } => write!(f, "{field} {from} -> {to}"),
             Self::Groups { join, leave, .. } => {
                 let join = join.iter().map(|name| format!("join {name}"));
                 let leave = leave.iter().map(|name| format!("leave {name}"));

@@ -75,7 +75,11 @@ impl Module for WaitFor {
 
     fn check(&self, system: &System) -> Result<Vec<String>> {
         self.is_sensible()?;
-        let wanted = self.search_regex.as_deref().map(bytes_pattern).transpose()?;
+        let wanted = self
+            .search_regex
+            .as_deref()
+            .map(bytes_pattern)
+            .transpose()?;
         Patience::new(system, self.delay).rest(self.delay);
         let patience = Patience::new(system, self.timeout);
         if self.port.is_none() && self.path.is_none() {
@@ -105,8 +109,9 @@ impl WaitFor {
                 .help("`state: stopped` waits until the port is closed; `instance` waits until a service is gone"));
         }
         if self.port.is_some() && self.path.is_some() {
-            return Err(Failure::new("`wait_for` takes `port` or `path`, not both")
-                .help("write two tasks"));
+            return Err(
+                Failure::new("`wait_for` takes `port` or `path`, not both").help("write two tasks")
+            );
         }
         Ok(())
     }
@@ -123,9 +128,9 @@ impl WaitFor {
                 Ok(heard.is_some_and(|bytes| wanted.is_match(&bytes)))
             }
             (None, Some(path), None) => Ok(system.meta(path)?.is_some()),
-            (None, Some(path), Some(wanted)) => {
-                Ok(system.read(path)?.is_some_and(|bytes| wanted.is_match(&bytes)))
-            }
+            (None, Some(path), Some(wanted)) => Ok(system
+                .read(path)?
+                .is_some_and(|bytes| wanted.is_match(&bytes))),
             (None, None, _) => Ok(self.wants_it()),
         }
     }
@@ -135,14 +140,22 @@ impl WaitFor {
         let pattern = self.search_regex.as_ref().map(|r| format!("`{r}` in "));
         let thing = match (self.port, &self.path) {
             (Some(port), _) => format!("port {port} of {}", self.host),
-            (None, path) => path.as_deref().unwrap_or_else(|| "".as_ref()).display().to_string(),
+            (None, path) => path
+                .as_deref()
+                .unwrap_or_else(|| "".as_ref())
+                .display()
+                .to_string(),
         };
         format!("{}{thing}{verb}", pattern.unwrap_or_default())
     }
 
     fn too_late(&self) -> Failure {
         Failure::new(self.msg.clone().unwrap_or_else(|| {
-            format!("waited {} in vain for {}", spoken(self.timeout), self.shown())
+            format!(
+                "waited {} in vain for {}",
+                spoken(self.timeout),
+                self.shown()
+            )
         }))
     }
 }

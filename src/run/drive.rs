@@ -134,6 +134,9 @@ impl Driver<'_> {
             return;
         };
         (self.count)(&host.name, about.number, &told.outcome, about.ignore_errors);
+        if let Some(text) = &about.says {
+            self.teller.note(Some(&host.name), text.as_str());
+        }
         self.teller
             .tell(Event::StepEnded(step_ended(about, host, told)));
     }

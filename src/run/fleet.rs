@@ -17,8 +17,11 @@ use tokio::sync::{Mutex, OnceCell, watch};
 /// The size of one piece of content on the wire, in bytes.
 const PIECE: usize = 256 << 10;
 
-/// Orders to one worker wait for each other.
-type Queue = Arc<Mutex<Session>>;
+/// Between two looks at a lock that another run holds.
+const BUSY_PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// One worker's line; an order at a time.
+type WorkerLine = Arc<Mutex<Session>>;
 
 pub struct Fleet<'a> {
     prepared: &'a Prepared,
@@ -26,7 +29,7 @@ pub struct Fleet<'a> {
     teller: Teller,
     /// By machine and account. A cell is filled once, also when many ask at the same time: a second worker
     /// of one account would find the first one's lock.
-    sessions: Mutex<HashMap<(String, String), Arc<OnceCell<Queue>>>>,
+    sessions: Mutex<HashMap<(String, String), Arc<OnceCell<WorkerLine>>>>,
     next_order: AtomicU32,
     /// Turns true when the run was asked to stop.
     stop: watch::Receiver<bool>,
@@ -93,8 +96,8 @@ impl<'a> Fleet<'a> {
         items: Vec<Item>,
         mut hear: impl FnMut(&FromWorker),
     ) -> Result<Carried, Lost> {
-        let queue = self.queue(place).await?;
-        let mut session = queue.lock().await;
+        let line = self.line(place).await?;
+        let mut session = line.lock().await;
         let options = &self.prepared.options;
         let order = Order {
             id: self.next_order.fetch_add(1, Ordering::Relaxed),
@@ -140,8 +143,6 @@ impl<'a> Fleet<'a> {
 
     /// Exchanges with a host's workers after login.
     pub async fn round_trips(&self, host: &str) -> u32 {
-        let sessions = self.sessions.lock().await;
-        let mut sum = 0;
         let place = Place {
             host: host.to_owned(),
             user: None,
@@ -149,9 +150,11 @@ impl<'a> Fleet<'a> {
         let machine = self
             .target(&place)
             .map_or_else(|_| host.to_owned(), |t| t.seat().0);
+        let sessions = self.sessions.lock().await;
+        let mut sum = 0;
         for (_, cell) in sessions.iter().filter(|((at, _), _)| *at == machine) {
-            if let Some(queue) = cell.get() {
-                sum += queue.lock().await.round_trips();
+            if let Some(line) = cell.get() {
+                sum += line.lock().await.round_trips();
             }
         }
         sum
@@ -161,23 +164,23 @@ impl<'a> Fleet<'a> {
     pub async fn close(&self) {
         let cells: Vec<_> = self.sessions.lock().await.drain().collect();
         for (_, cell) in cells {
-            let queue = Arc::into_inner(cell).and_then(OnceCell::into_inner);
-            if let Some(session) = queue.and_then(Arc::into_inner) {
+            let line = Arc::into_inner(cell).and_then(OnceCell::into_inner);
+            if let Some(session) = line.and_then(Arc::into_inner) {
                 session.into_inner().close().await;
             }
         }
     }
 
     async fn greet(&self, place: &Place) -> Result<Greeting, Lost> {
-        let queue = self.queue(place).await?;
-        let session = queue.lock().await;
+        let line = self.line(place).await?;
+        let session = line.lock().await;
         Ok(Greeting {
             facts: session.facts().clone(),
             due: session.due().to_vec(),
         })
     }
 
-    async fn queue(&self, place: &Place) -> Result<Queue, Lost> {
+    async fn line(&self, place: &Place) -> Result<WorkerLine, Lost> {
         let target = self.target(place).map_err(|problems| {
             let first = problems.iter().next().map(|p| p.message.clone());
             Lost::Refused(Failure::new(first.unwrap_or_default()))
@@ -185,21 +188,31 @@ impl<'a> Fleet<'a> {
         let mut sessions = self.sessions.lock().await;
         let cell = Arc::clone(sessions.entry(target.seat()).or_default());
         drop(sessions);
-        let queue = cell.get_or_try_init(|| self.open(&target)).await?;
-        Ok(Arc::clone(queue))
+        let line = cell.get_or_try_init(|| self.open(&target)).await?;
+        Ok(Arc::clone(line))
     }
 
-    async fn open(&self, target: &ssh::Target) -> Result<Queue, Lost> {
-        let teller = self.teller.clone();
-        let host = target.name.clone();
-        let session = ssh::connect(target, &self.worker, move |phase| {
-            teller.tell(Event::Reaching {
-                host: host.clone(),
+    async fn open(&self, target: &ssh::Target) -> Result<WorkerLine, Lost> {
+        let reaching = |phase: &str| {
+            self.teller.tell(Event::Reaching {
+                host: target.name.clone(),
                 phase: phase.to_owned(),
             });
-        })
-        .await?;
-        Ok(Arc::new(Mutex::new(session)))
+        };
+        let patience = tokio::time::Instant::now() + self.prepared.options.wait_lock;
+        loop {
+            match ssh::connect(target, &self.worker, reaching).await {
+                Err(Lost::Busy(_)) if tokio::time::Instant::now() < patience => {
+                    reaching("waiting for another run to end");
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                Err(lost) => return Err(lost),
+                Ok(session) => {
+                    reaching("ready");
+                    return Ok(Arc::new(Mutex::new(session)));
+                }
+            }
+        }
     }
 
     fn target(&self, place: &Place) -> Result<ssh::Target, Problems> {

@@ -9,6 +9,7 @@ mod drive;
 mod fleet;
 mod play;
 mod prepare;
+mod scrub;
 mod target;
 mod teller;
 
@@ -16,4 +17,5 @@ pub use depot::Depot;
 pub use fleet::Fleet;
 pub use play::execute;
 pub use prepare::{Options, Prepared};
+pub use scrub::Scrub;
 pub use teller::Teller;

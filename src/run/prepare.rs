@@ -1,6 +1,7 @@
 //! Everything that can be known before the first host is touched.
 
 use super::depot::Depot;
+use super::scrub::Scrub;
 use super::target;
 use crate::inventory::{HostPattern, Inventory};
 use crate::plan::{self, Files, HostState, Plan, Tags, World, assumed_facts, common_layer};
@@ -28,6 +29,8 @@ pub struct Options {
     pub diff: bool,
     /// Connections opened at the same time.
     pub forks: usize,
+    /// How long to wait for another run that holds a host.
+    pub wait_lock: std::time::Duration,
     /// The folder whose `playbooks/` and `roles/` come before the built-in ones.
     pub project: PathBuf,
 }
@@ -87,6 +90,11 @@ impl Prepared {
             .filter(|h| self.hosts.iter().any(|play| play.contains(h)))
             .cloned()
             .collect()
+    }
+
+    /// What must never be shown.
+    pub fn scrub(&self) -> Scrub {
+        Scrub::new(&self.inventory, &self.extra, &self.common(&BTreeMap::new()))
     }
 
     /// The layer that is the same for all hosts, with what is known of facts.

@@ -1,5 +1,6 @@
 //! One channel into one loop: hosts speak at once, the listener hears one story.
 
+use super::scrub::Scrub;
 use crate::event::{Event, Listener};
 use tokio::sync::mpsc;
 
@@ -9,11 +10,14 @@ pub struct Teller(mpsc::UnboundedSender<Event>);
 
 impl Teller {
     /// Starts the loop. The handle ends when every teller is gone, and gives the listener back.
-    pub fn start<L: Listener + 'static>(mut listener: L) -> (Self, tokio::task::JoinHandle<L>) {
+    pub fn start<L: Listener + 'static>(
+        mut listener: L,
+        scrub: Scrub,
+    ) -> (Self, tokio::task::JoinHandle<L>) {
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let told = tokio::spawn(async move {
             while let Some(event) = receiver.recv().await {
-                listener.hear(&event);
+                listener.hear(&scrub.event(event));
             }
             listener
         });

@@ -308,7 +308,7 @@ fn result_of(outcome: &Outcome, notes: &Notes) -> Map<String, Value> {
 /// What happened stays visible, how does not.
 fn censored(outcome: Outcome) -> Outcome {
     match outcome {
-        Outcome::Changed(changes) => Outcome::Changed(vec![HIDDEN.to_owned(); changes.len()]),
+        Outcome::Changed(_) => Outcome::Changed(vec![HIDDEN.to_owned()]),
         Outcome::Failed(_) => Outcome::Failed(
             Failure::new(HIDDEN)
                 .help("set `no_log: false` on a host without secrets to see why it failed"),

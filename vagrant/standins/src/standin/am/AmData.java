@@ -69,6 +69,7 @@ final class AmData {
         if (shared.select("UM_USER", row("UM_TENANT_ID", SUPER_TENANT)).isEmpty()) {
             Node.pause(1500);
             addUser(name, password, SUPER_TENANT);
+            addRole(name, "admin", SUPER_TENANT);
             Log.info("org.wso2.carbon.user.core.common.AbstractUserStoreManager", "Super admin " + name + " was added to the empty user store");
         }
     }
@@ -77,6 +78,19 @@ final class AmData {
         String salt = UUID.randomUUID().toString().substring(0, 22);
         shared.insert("UM_USER", row("UM_USER_ID", UUID.randomUUID().toString(), "UM_USER_NAME", name, "UM_USER_PASSWORD", hash(password, salt),
                 "UM_SALT_VALUE", salt, "UM_CHANGED_TIME", now(), "UM_TENANT_ID", tenant));
+    }
+
+    void addRole(String user, String role, int tenant) throws SQLException {
+        shared.insert("UM_HYBRID_USER_ROLE", row("UM_NAME", user, "UM_VALUE", role, "UM_TENANT_ID", tenant));
+    }
+
+    boolean hasRole(User user, String... oneOf) throws SQLException {
+        for (Map<String, String> r : shared.select("UM_HYBRID_USER_ROLE", row("UM_NAME", user.name, "UM_TENANT_ID", user.tenant))) {
+            if (List.of(oneOf).contains(r.get("UM_VALUE"))) {
+                return true;
+            }
+        }
+        return false;
     }
 
     boolean userExists(String name, int tenant) throws SQLException {
@@ -125,7 +139,9 @@ final class AmData {
     void addTenant(String domain, String email, String admin, String password) throws SQLException {
         shared.insert("UM_TENANT", row("UM_TENANT_UUID", UUID.randomUUID().toString(), "UM_DOMAIN_NAME", domain, "UM_EMAIL", email,
                 "UM_ACTIVE", 0, "UM_CREATED_DATE", now()));
-        addUser(admin, password, Integer.parseInt(tenant(domain).get("UM_ID")));
+        int id = Integer.parseInt(tenant(domain).get("UM_ID"));
+        addUser(admin, password, id);
+        addRole(admin, "admin", id);
     }
 
     void activate(String domain, boolean on) throws SQLException {

@@ -204,7 +204,7 @@ public final class ApiManager {
             url = "jdbc:" + (type.equals("postgre") ? "postgresql" : type) + "://" + config.toml.text(p + "hostname", "localhost") + ":"
                     + config.toml.text(p + "port", type.equals("postgre") ? "5432" : "3306") + "/" + config.toml.text(p + "name", "");
         }
-        Database db = Database.open(List.of(Node.file("repository/components/dropins"), Node.file("repository/components/lib")),
+        Database db = Database.open(Database.jars("repository/components/dropins", "repository/components/lib"),
                 config.toml.text(p + "driver", drivers.getOrDefault(type, "no driver for type " + type)), url.replace("&amp;", "&"),
                 xml(config.toml.text(p + "username", "wso2carbon")), xml(config.toml.text(p + "password", "wso2carbon")),
                 config.toml.number(p + "pool_options.maxActive", 50), config.toml.number(p + "pool_options.maxWait", 60_000));

@@ -281,7 +281,11 @@ final class Management {
         if (user == null) {
             return;
         }
-        if (call.method().equals("GET") && path.equals("/services")) {
+        boolean mayRead = data.hasRole(user, "admin", "Internal/creator", "Internal/publisher");
+        boolean mayWrite = data.hasRole(user, "admin", "Internal/creator");
+        if (call.method().equals("GET") ? !mayRead : !mayWrite) {
+            error(call, 403, "The access token does not allow you to access the requested resource");
+        } else if (call.method().equals("GET") && path.equals("/services")) {
             List<Object> list = new ArrayList<>();
             String key = call.query("key", null), name = call.query("name", null);
             for (Map<String, String> s : data.services(user.tenant)) {

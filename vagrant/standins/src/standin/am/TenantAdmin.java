@@ -87,6 +87,10 @@ final class TenantAdmin {
                     call.xml(500, fault("UserAlreadyExisting: Username '" + name + "' already exists in the system"));
                 } else {
                     data.addUser(name, field(body, "credential"), caller.tenant);
+                    Matcher roles = Pattern.compile("<(?:\\w+:)?roleList>\\s*([^<]+?)\\s*</").matcher(body);
+                    while (roles.find()) {
+                        data.addRole(name, roles.group(1), caller.tenant);
+                    }
                     answer(call, "addUser", "");
                 }
                 return;

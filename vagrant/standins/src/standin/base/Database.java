@@ -45,10 +45,10 @@ public final class Database implements Store {
         login.setProperty("password", password);
     }
 
-    /** Loads the driver from the jars of these folders (first folder wins) and makes one connection as a proof. */
-    public static Database open(List<File> folders, String driverClass, String url, String user, String password, int maxActive,
+    /** Loads the driver from these jars (the first that has it wins) and makes one connection as a proof. */
+    public static Database open(List<File> jars, String driverClass, String url, String user, String password, int maxActive,
             long maxWait) throws SQLException, ReflectiveOperationException, IOException {
-        Driver driver = (Driver) Class.forName(driverClass, true, loader(folders)).getDeclaredConstructor().newInstance();
+        Driver driver = (Driver) Class.forName(driverClass, true, loader(jars)).getDeclaredConstructor().newInstance();
         if (!driver.acceptsURL(url)) {
             throw new SQLException("Driver:" + driverClass + " returned null for URL:" + url);
         }
@@ -57,18 +57,25 @@ public final class Database implements Store {
         return db;
     }
 
-    private static URLClassLoader loader(List<File> folders) throws IOException {
-        List<URL> jars = new ArrayList<>();
-        for (File folder : folders) {
-            File[] files = folder.listFiles((d, n) -> n.endsWith(".jar"));
+    /** The jars of these folders, in this order. */
+    public static List<File> jars(String... folders) {
+        List<File> out = new ArrayList<>();
+        for (String folder : folders) {
+            File[] files = Node.file(folder).listFiles((d, n) -> n.endsWith(".jar"));
             if (files != null) {
                 java.util.Arrays.sort(files);
-                for (File f : files) {
-                    jars.add(f.toURI().toURL());
-                }
+                out.addAll(List.of(files));
             }
         }
-        return new URLClassLoader(jars.toArray(new URL[0]), Database.class.getClassLoader());
+        return out;
+    }
+
+    private static URLClassLoader loader(List<File> jars) throws IOException {
+        List<URL> urls = new ArrayList<>();
+        for (File f : jars) {
+            urls.add(f.toURI().toURL());
+        }
+        return new URLClassLoader(urls.toArray(new URL[0]), Database.class.getClassLoader());
     }
 
     public <T> T run(Work<T> work) throws SQLException {

@@ -43,6 +43,15 @@ public final class Node {
         return System.getProperty("standin.version", "0.0.0");
     }
 
+    /** The level of updates/config.json, as a text. */
+    public static String updateLevel() {
+        try {
+            return String.valueOf(Json.object(Files.readString(file("updates/config.json").toPath())).get("update-level"));
+        } catch (IOException | NullPointerException e) {
+            return "-";
+        }
+    }
+
     /** Is the running version at least this one ("4.5")? */
     public static boolean atLeast(String wanted) {
         String[] a = version().split("\\."), b = wanted.split("\\.");

@@ -30,7 +30,7 @@ final class InternalApi {
         String protocol = https ? "https" : "http";
         if (call.is("GET", "/healthz") && allowed("readiness_probe", "http", protocol)) {
             List<String> faulty = deployment.faulty();
-            Map<String, Object> body = Json.map("version", Node.version(), "update_level", "0", "status", faulty.isEmpty() ? "ready" : "not ready: faulty CAPPs detected");
+            Map<String, Object> body = Json.map("version", Node.version(), "update_level", Node.updateLevel(), "status", faulty.isEmpty() ? "ready" : "not ready: faulty CAPPs detected");
             if (!faulty.isEmpty()) {
                 body.put("Faulty CAPPs", faulty);
             }
@@ -70,7 +70,7 @@ final class InternalApi {
             case "GET /server":
                 call.json(200, Json.map("productName", "WSO2 Micro Integrator (stand-in)", "productVersion", Node.version(), "carbonHome",
                         Node.home().toString(), "javaHome", System.getProperty("java.home"), "javaVersion", System.getProperty("java.version"),
-                        "osName", System.getProperty("os.name"), "workDirectory", Node.home().toString(), "node", Node.name(), "update_level", "0"));
+                        "osName", System.getProperty("os.name"), "workDirectory", Node.home().toString(), "node", Node.name(), "update_level", Node.updateLevel()));
                 return;
             case "PATCH /server":
                 control(call);

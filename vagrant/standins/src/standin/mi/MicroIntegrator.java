@@ -5,7 +5,6 @@ import java.net.BindException;
 import java.nio.file.Files;
 import java.security.GeneralSecurityException;
 import java.sql.SQLException;
-import java.util.List;
 import java.util.UUID;
 import javax.net.ssl.SSLContext;
 import standin.base.Call;
@@ -125,7 +124,7 @@ public final class MicroIntegrator {
             if (url.matches(".*&(?!(amp|lt|gt|quot|apos);).*")) {
                 throw new SQLException("the JDBC URL is not well-formed XML: a raw '&' (write &amp;)");
             }
-            Database db = Database.open(List.of(Node.file("lib")), source.text("driver", "no driver given"), url.replace("&amp;", "&"),
+            Database db = Database.open(Database.jars("lib"), source.text("driver", "no driver given"), url.replace("&amp;", "&"),
                     source.text("username", ""), source.text("password", ""), source.number("pool_options.maxActive", 50),
                     source.number("pool_options.maxWait", 60_000));
             db.require("COORDINATED_TASK_TABLE");

@@ -97,8 +97,7 @@ public final class StreamingIntegrator {
 
     /** Jars that are no bundles are not loaded. */
     private static void checkLib() {
-        File[] jars = Node.file("lib").listFiles((d, n) -> n.endsWith(".jar"));
-        for (File jar : jars == null ? new File[0] : jars) {
+        for (File jar : Database.jars("lib")) {
             if (!InstallJars.isBundle(jar)) {
                 Log.error("org.wso2.carbon.launcher.extensions.OSGiLibBundleDeployerUtils", "Required bundle manifest headers do not exist in " + jar.getName()
                         + "; the jar is not loaded");
@@ -124,14 +123,9 @@ public final class StreamingIntegrator {
     }
 
     private static Database open(Tree source) throws SQLException, ReflectiveOperationException, IOException {
-        File accepted = Files.createTempDirectory("bundles").toFile();
-        File[] jars = Node.file("lib").listFiles((d, n) -> n.endsWith(".jar"));
-        for (File jar : jars == null ? new File[0] : jars) {
-            if (InstallJars.isBundle(jar)) {
-                Files.createSymbolicLink(new File(accepted, jar.getName()).toPath(), jar.toPath());
-            }
-        }
-        return Database.open(List.of(accepted), source.text("driverClassName", "no driver given"), source.text("jdbcUrl", ""), source.text("username", ""),
+        List<File> bundles = Database.jars("lib");
+        bundles.removeIf(jar -> !InstallJars.isBundle(jar));
+        return Database.open(bundles, source.text("driverClassName", "no driver given"), source.text("jdbcUrl", ""), source.text("username", ""),
                 source.text("password", ""), source.number("maxPoolSize", 10), source.number("validationTimeout", 30_000));
     }
 

@@ -1,5 +1,11 @@
 //! Walks one host through a play: hands out all that can be decided now, goes on when results are in.
 
+mod blocks;
+mod register;
+
+use register::Register;
+
+use super::place::Place;
 use super::state::HostState;
 use super::step::{Planned, Stepping, handler_key};
 use super::verdict::{self, Verdict};
@@ -7,19 +13,10 @@ use super::world::World;
 use crate::playbook::{Action as Written, Task};
 use crate::source::Problem;
 use crate::vars::{Layer, Scope, Unresolved};
-use crate::wire::{Action, Block, Item, Outcome, Told};
-use serde_json::{Map, Value};
+use crate::wire::{Action, Item, Step, Told};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-
-/// Whose worker carries a list of steps.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-pub struct Place {
-    /// The host itself, or the one the task is delegated to.
-    pub host: String,
-    /// The user to become; `None` is the one who logged in.
-    pub user: Option<String>,
-}
 
 /// What comes next for the host.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +53,8 @@ pub struct About<'a> {
     pub task: &'a Task,
     /// Steps of one task count as one in the recap.
     pub number: u32,
+    /// What a `debug` has to say.
+    pub says: Option<String>,
     over: Vec<Arc<Layer>>,
     tried: u32,
 }
@@ -92,15 +91,6 @@ enum Stage {
     Body,
     Rescue,
     Always,
-}
-
-/// A `register` whose steps are on their way, or were skipped.
-#[derive(Debug)]
-struct Register {
-    name: String,
-    looped: bool,
-    steps: Vec<(u32, Option<Value>)>,
-    skipped: Vec<(u32, String)>,
 }
 
 pub struct Cursor<'a> {
@@ -356,7 +346,9 @@ impl<'a> Cursor<'a> {
             let stepping = self.stepping(host, task, over, handler);
             (stepping.place()?, stepping.steps()?)
         };
-        if !clear && (alone || place.is_some_and(|p| *p != at)) {
+        // A fact that follows a step which may fail is only set once that step did not.
+        let learns = matches!(task.action, Written::SetFact { .. }) && self.is_in_a_block();
+        if !clear && (alone || learns || place.is_some_and(|p| *p != at)) {
             return Ok(Progress::FlushFirst);
         }
         if let Written::SetFact { facts } = &task.action {
@@ -374,6 +366,10 @@ impl<'a> Cursor<'a> {
             items: vec![item],
         }));
         Ok(Progress::Queued)
+    }
+
+    fn is_in_a_block(&self) -> bool {
+        self.frames.iter().any(|f| matches!(f, Frame::Block { .. }))
     }
 
     fn set_facts(
@@ -432,6 +428,7 @@ impl<'a> Cursor<'a> {
                         && matches!(one.step.action, Action::Call { .. }),
                     task,
                     number: one.step.task,
+                    says: says(&one.step),
                     over: one.over,
                     tried: 0,
                 },
@@ -447,151 +444,6 @@ impl<'a> Cursor<'a> {
             self.registers.push(register);
         }
         items
-    }
-
-    /// A block goes out whole when all of it can be decided now; otherwise it is walked.
-    fn block(
-        &mut self,
-        host: &mut HostState,
-        task: &'a Task,
-        over: &[Arc<Layer>],
-        place: Option<&Place>,
-        clear: bool,
-    ) -> Result<Progress<'a>, Problem> {
-        let before = (host.clone(), self.registers.len(), self.notified.clone());
-        let mut at = place.cloned();
-        match self.whole(host, task, over, &mut at) {
-            Ok(Some(block)) => {
-                let at = at.unwrap_or_else(|| Place {
-                    host: host.name.clone(),
-                    user: None,
-                });
-                return Ok(Progress::Items(at, vec![Item::Block(block)]));
-            }
-            // Walked, a mistake stands alone, and `rescue` may answer it.
-            Ok(None) | Err(_) => {}
-        }
-        let first = before.0.next_step;
-        *host = before.0;
-        self.registers.truncate(before.1);
-        self.notified = before.2;
-        self.about.retain(|id, _| *id < first);
-        // A failure of what waits to be sent is none of this block.
-        if !clear {
-            return Ok(Progress::FlushFirst);
-        }
-        let Written::Block { block, .. } = &task.action else {
-            return Ok(Progress::Moved);
-        };
-        Ok(Progress::Push(vec![
-            Frame::Block {
-                task,
-                stage: Stage::Body,
-                failed: false,
-                over: over.to_vec(),
-            },
-            Frame::Tasks {
-                tasks: block,
-                at: 0,
-                over: over.to_vec(),
-            },
-        ]))
-    }
-
-    fn whole(
-        &mut self,
-        host: &mut HostState,
-        task: &'a Task,
-        over: &[Arc<Layer>],
-        at: &mut Option<Place>,
-    ) -> Result<Option<Block>, Unresolved> {
-        let Written::Block {
-            block,
-            rescue,
-            always,
-        } = &task.action
-        else {
-            return Ok(None);
-        };
-        let mut parts = [vec![], vec![], vec![]];
-        for (part, tasks) in parts.iter_mut().zip([block, rescue, always]) {
-            match self.whole_list(host, tasks, over, at)? {
-                Some(items) => *part = items,
-                None => return Ok(None),
-            }
-        }
-        let [steps, rescue, always] = parts;
-        Ok(Some(Block {
-            steps,
-            rescue,
-            always,
-        }))
-    }
-
-    fn whole_list(
-        &mut self,
-        host: &mut HostState,
-        tasks: &'a [Task],
-        over: &[Arc<Layer>],
-        at: &mut Option<Place>,
-    ) -> Result<Option<Vec<Item>>, Unresolved> {
-        let mut items = Vec::new();
-        for task in tasks {
-            if is_block(task) {
-                match self.whole(host, task, over, at)? {
-                    Some(block) => items.push(Item::Block(block)),
-                    None => return Ok(None),
-                }
-                continue;
-            }
-            if !self.world.tags.select(&task.tags) {
-                continue;
-            }
-            let walked = matches!(
-                task.action,
-                Written::Include { .. } | Written::FlushHandlers
-            );
-            if walked || verdict::needed(task) {
-                return Ok(None);
-            }
-            let (place, planned) = {
-                let stepping = self.stepping(host, task, over, None);
-                (stepping.place()?, stepping.steps()?)
-            };
-            if at.get_or_insert_with(|| place.clone()) != &place {
-                return Ok(None);
-            }
-            if let Written::SetFact { facts } = &task.action {
-                self.set_facts(host, task, facts, &planned)?;
-            }
-            items.extend(self.commit(host, task, planned));
-        }
-        Ok(Some(items))
-    }
-
-    /// A walked block's current stage is through.
-    fn block_stage(&mut self) -> Result<Progress<'a>, Problem> {
-        let Some(Frame::Block {
-            task,
-            stage,
-            failed,
-            over,
-        }) = self.frames.pop()
-        else {
-            return Ok(Progress::Moved);
-        };
-        if stage == Stage::Always {
-            if failed {
-                self.unwind();
-            }
-            return Ok(Progress::Moved);
-        }
-        Ok(Progress::Push(stage_frames(
-            task,
-            Stage::Always,
-            failed,
-            over,
-        )))
     }
 
     /// `include_tasks`: its condition and loop belong to the include itself.
@@ -687,124 +539,18 @@ impl<'a> Cursor<'a> {
         self.queue.clear();
         self.unwind()
     }
-
-    /// Leaves frames until a block takes the failure.
-    fn unwind(&mut self) -> Answer {
-        while let Some(frame) = self.frames.pop() {
-            let Frame::Block {
-                task, stage, over, ..
-            } = frame
-            else {
-                continue;
-            };
-            let Written::Block { rescue, .. } = &task.action else {
-                continue;
-            };
-            let (next, failed) = match stage {
-                Stage::Body if !rescue.is_empty() => (Stage::Rescue, false),
-                Stage::Body | Stage::Rescue => (Stage::Always, true),
-                Stage::Always => continue,
-            };
-            self.frames.extend(stage_frames(task, next, failed, over));
-            return Answer::Go;
-        }
-        Answer::Stopped
-    }
-
-    /// True when a failed `always` has left nothing to do.
-    pub fn is_through(&self) -> bool {
-        self.frames.is_empty() && self.queue.is_empty()
-    }
-}
-
-fn stage_frames<'a>(
-    task: &'a Task,
-    stage: Stage,
-    failed: bool,
-    over: Vec<Arc<Layer>>,
-) -> Vec<Frame<'a>> {
-    let Written::Block { rescue, always, .. } = &task.action else {
-        return vec![];
-    };
-    let tasks = match stage {
-        Stage::Rescue => rescue,
-        Stage::Body | Stage::Always => always,
-    };
-    vec![
-        Frame::Block {
-            task,
-            stage,
-            failed,
-            over: over.clone(),
-        },
-        Frame::Tasks { tasks, at: 0, over },
-    ]
-}
-
-impl Register {
-    /// What `register` gives: the result, or for a loop the list of them.
-    fn value(&self, told: &BTreeMap<u32, &Told>) -> Value {
-        let mut results: Vec<Value> = self
-            .steps
-            .iter()
-            .filter_map(|(id, item)| {
-                let mut result = self.result(*id, told)?;
-                if let Some(item) = item {
-                    result.insert("item".into(), item.clone());
-                }
-                Some(Value::Object(result))
-            })
-            .collect();
-        if !self.looped {
-            return results.pop().unwrap_or(Value::Null);
-        }
-        let any = |field: &str| {
-            results
-                .iter()
-                .any(|r| r.get(field).and_then(Value::as_bool) == Some(true))
-        };
-        let mut all = Map::new();
-        all.insert("changed".into(), any("changed").into());
-        all.insert("failed".into(), any("failed").into());
-        let skipped = self.skipped.len() == self.steps.len();
-        all.insert("skipped".into(), skipped.into());
-        all.insert("results".into(), results.into());
-        Value::Object(all)
-    }
-
-    fn result(&self, id: u32, told: &BTreeMap<u32, &Told>) -> Option<Map<String, Value>> {
-        if let Some((_, reason)) = self.skipped.iter().find(|(s, _)| *s == id) {
-            let mut result = Map::new();
-            result.insert("changed".into(), false.into());
-            result.insert("failed".into(), false.into());
-            result.insert("skipped".into(), true.into());
-            result.insert("skip_reason".into(), reason.as_str().into());
-            return Some(result);
-        }
-        let told = told.get(&id)?;
-        let mut result = told.result.clone().unwrap_or_default();
-        let is = |o: bool| Value::Bool(o);
-        result.insert(
-            "changed".into(),
-            is(matches!(told.outcome, Outcome::Changed(_))),
-        );
-        result.insert(
-            "failed".into(),
-            is(matches!(told.outcome, Outcome::Failed(_))),
-        );
-        result.insert(
-            "skipped".into(),
-            is(matches!(told.outcome, Outcome::Skipped(_))),
-        );
-        if let Outcome::Failed(failure) = &told.outcome {
-            result
-                .entry("msg")
-                .or_insert_with(|| failure.message.as_str().into());
-        }
-        Some(result)
-    }
 }
 
 fn is_block(task: &Task) -> bool {
     matches!(task.action, Written::Block { .. })
+}
+
+fn says(step: &Step) -> Option<String> {
+    match &step.action {
+        Action::Call { module, params } if module == "debug" && !step.no_log => {
+            let msg = params.get("msg")?;
+            Some(msg.as_str().map_or_else(|| msg.to_string(), str::to_owned))
+        }
+        _ => None,
+    }
 }
