@@ -1,5 +1,7 @@
 //! The program from outside: what people see, and the code it ends with.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use serde_json::Value;
@@ -291,10 +293,20 @@ fn many_mistakes_in_one_go() {
         "lint-undefined",
         &project.run(&["lint", "undefined.yaml", "-i", "good.yaml"]),
     );
-    snapshot(
-        "lint-pattern",
-        &project.run(&["lint", "standard-ha", "-i", "good.yaml"]),
-    );
+    // The roles it points into change more often than what it says.
+    project
+        .run(&["lint", "standard-ha", "-i", "good.yaml"])
+        .is(2)
+        .says(&[
+            "error: pattern `standard-ha` needs 2 hosts in group `apim`, the inventory has 1",
+            "---- the inventory's group",
+            "error: `packs/wso2am-4.5.0.zip` is missing on the controller",
+            "help: download it from WSO2 and put it there, or set the variable that names it",
+            "error: `wso2_admin_password` is not defined",
+            "error: `apim_hostname` is not defined",
+            "; nothing was contacted",
+        ])
+        .never_says(&["invalid type", "si_roles"]);
     // A run refuses what lint refuses.
     project
         .run(&["run", "site.yaml", "-i", "good.yaml"])

@@ -23,13 +23,15 @@ const BUSY_PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
 /// One worker's line; an order at a time.
 type WorkerLine = Arc<Mutex<Session>>;
 
+/// By machine and account. A cell is filled once, also when many ask at the same time: a second worker of
+/// one account would find the first one's lock.
+type Seats = HashMap<(String, String), Arc<OnceCell<WorkerLine>>>;
+
 pub struct Fleet<'a> {
     prepared: &'a Prepared,
     worker: Arc<Worker>,
     teller: Teller,
-    /// By machine and account. A cell is filled once, also when many ask at the same time: a second worker
-    /// of one account would find the first one's lock.
-    sessions: Mutex<HashMap<(String, String), Arc<OnceCell<WorkerLine>>>>,
+    sessions: Mutex<Seats>,
     next_order: AtomicU32,
     /// Turns true when the run was asked to stop.
     stop: watch::Receiver<bool>,
