@@ -12,7 +12,7 @@ use futures_util::stream::{self, StreamExt as _};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, OnceCell, watch};
 
 /// The size of one piece of content on the wire, in bytes.
 const PIECE: usize = 256 << 10;
@@ -23,11 +23,15 @@ const BUSY_PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
 /// One worker's line; an order at a time.
 type WorkerLine = Arc<Mutex<Session>>;
 
+/// By machine and account. A cell is filled once, also when many ask at the same time: a second worker of
+/// one account would find the first one's lock.
+type Seats = HashMap<(String, String), Arc<OnceCell<WorkerLine>>>;
+
 pub struct Fleet<'a> {
     prepared: &'a Prepared,
     worker: Arc<Worker>,
     teller: Teller,
-    sessions: Mutex<HashMap<Place, WorkerLine>>,
+    sessions: Mutex<Seats>,
     next_order: AtomicU32,
     /// Turns true when the run was asked to stop.
     stop: watch::Receiver<bool>,
@@ -141,19 +145,29 @@ impl<'a> Fleet<'a> {
 
     /// Exchanges with a host's workers after login.
     pub async fn round_trips(&self, host: &str) -> u32 {
+        let place = Place {
+            host: host.to_owned(),
+            user: None,
+        };
+        let machine = self
+            .target(&place)
+            .map_or_else(|_| host.to_owned(), |t| t.seat().0);
         let sessions = self.sessions.lock().await;
         let mut sum = 0;
-        for (_, line) in sessions.iter().filter(|(place, _)| place.host == host) {
-            sum += line.lock().await.round_trips();
+        for (_, cell) in sessions.iter().filter(|((at, _), _)| *at == machine) {
+            if let Some(line) = cell.get() {
+                sum += line.lock().await.round_trips();
+            }
         }
         sum
     }
 
     /// Says goodbye to every worker.
     pub async fn close(&self) {
-        let lines: Vec<_> = self.sessions.lock().await.drain().collect();
-        for (_, line) in lines {
-            if let Ok(session) = Arc::try_unwrap(line) {
+        let cells: Vec<_> = self.sessions.lock().await.drain().collect();
+        for (_, cell) in cells {
+            let line = Arc::into_inner(cell).and_then(OnceCell::into_inner);
+            if let Some(session) = line.and_then(Arc::into_inner) {
                 session.into_inner().close().await;
             }
         }
@@ -169,31 +183,27 @@ impl<'a> Fleet<'a> {
     }
 
     async fn line(&self, place: &Place) -> Result<WorkerLine, Lost> {
-        if let Some(line) = self.sessions.lock().await.get(place) {
-            return Ok(Arc::clone(line));
-        }
-        let session = self.open(place).await?;
-        let line = Arc::new(Mutex::new(session));
-        let mut sessions = self.sessions.lock().await;
-        Ok(Arc::clone(
-            sessions.entry(place.clone()).or_insert_with(|| line),
-        ))
-    }
-
-    async fn open(&self, place: &Place) -> Result<Session, Lost> {
         let target = self.target(place).map_err(|problems| {
             let first = problems.iter().next().map(|p| p.message.clone());
             Lost::Refused(Failure::new(first.unwrap_or_default()))
         })?;
+        let mut sessions = self.sessions.lock().await;
+        let cell = Arc::clone(sessions.entry(target.seat()).or_default());
+        drop(sessions);
+        let line = cell.get_or_try_init(|| self.open(&target)).await?;
+        Ok(Arc::clone(line))
+    }
+
+    async fn open(&self, target: &ssh::Target) -> Result<WorkerLine, Lost> {
         let reaching = |phase: &str| {
             self.teller.tell(Event::Reaching {
-                host: place.host.clone(),
+                host: target.name.clone(),
                 phase: phase.to_owned(),
             });
         };
         let patience = tokio::time::Instant::now() + self.prepared.options.wait_lock;
         loop {
-            match ssh::connect(&target, &self.worker, reaching).await {
+            match ssh::connect(target, &self.worker, reaching).await {
                 Err(Lost::Busy(_)) if tokio::time::Instant::now() < patience => {
                     reaching("waiting for another run to end");
                     tokio::time::sleep(BUSY_PAUSE).await;
@@ -201,7 +211,7 @@ impl<'a> Fleet<'a> {
                 Err(lost) => return Err(lost),
                 Ok(session) => {
                     reaching("ready");
-                    return Ok(session);
+                    return Ok(Arc::new(Mutex::new(session)));
                 }
             }
         }

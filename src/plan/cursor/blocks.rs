@@ -23,17 +23,14 @@ impl<'a> Cursor<'a> {
     ) -> Result<Progress<'a>, Problem> {
         let before = (host.clone(), self.registers.len(), self.notified.clone());
         let mut at = place.cloned();
-        match self.whole(host, task, over, &mut at) {
-            Ok(Some(block)) => {
-                let at = at.unwrap_or_else(|| Place {
-                    host: host.name.clone(),
-                    user: None,
-                });
-                return Ok(Progress::Items(at, vec![Item::Block(block)]));
-            }
-            Ok(None) | Err(Unresolved::Pending { .. }) => {}
-            Err(Unresolved::Wrong(problem)) => return Err(*problem),
+        if let Ok(Some(block)) = self.whole(host, task, over, &mut at) {
+            let at = at.unwrap_or_else(|| Place {
+                host: host.name.clone(),
+                user: None,
+            });
+            return Ok(Progress::Items(at, vec![Item::Block(block)]));
         }
+        // Walked, a mistake stands alone, and `rescue` may answer it.
         let first = before.0.next_step;
         *host = before.0;
         self.registers.truncate(before.1);

@@ -263,7 +263,13 @@ impl<'a> Cursor<'a> {
         };
         match planned {
             Ok(progress) => Ok(progress),
-            Err(Unresolved::Wrong(problem)) => Err(*problem),
+            Err(Unresolved::Wrong(problem)) => {
+                if self.preview {
+                    // What it would have registered is no second mistake.
+                    self.expect(host, task, over);
+                }
+                Err(*problem)
+            }
             Err(Unresolved::Pending { .. }) if !clear => Ok(Progress::FlushFirst),
             Err(Unresolved::Pending { name, task: after }) => {
                 self.deferred(host, task, over, &name, after)
@@ -287,6 +293,12 @@ impl<'a> Cursor<'a> {
             .at(&task.span)
             .help(format!("guard the task with `when: {name} is defined`")));
         }
+        let title = self.expect(host, task, over);
+        Ok(Progress::Deferred { title, after })
+    }
+
+    /// Marks the names that the task will define; answers its title.
+    fn expect(&self, host: &mut HostState, task: &Task, over: &[Arc<Layer>]) -> String {
         let title = self.stepping(host, task, over, None).title(over);
         if let Some(register) = &task.register {
             host.expect(register, &title);
@@ -300,7 +312,7 @@ impl<'a> Cursor<'a> {
                 host.expect(&entry.key, &title);
             }
         }
-        Ok(Progress::Deferred { title, after })
+        title
     }
 
     fn stepping<'s>(
