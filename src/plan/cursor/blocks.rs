@@ -20,7 +20,7 @@ impl<'a> Cursor<'a> {
         place: Option<&Place>,
         clear: bool,
     ) -> Result<Progress<'a>, Problem> {
-        let before = (host.clone(), self.registers.len(), self.notified.clone());
+        let before = (host.clone(), self.registers.len());
         let mut at = place.cloned();
         match self.whole(host, task, over, &mut at) {
             Ok(Some(block)) => {
@@ -36,7 +36,6 @@ impl<'a> Cursor<'a> {
         let first = before.0.next_step;
         *host = before.0;
         self.registers.truncate(before.1);
-        self.notified = before.2;
         self.about.retain(|id, _| *id < first);
         // A failure of what waits to be sent is none of this block.
         if !clear {

@@ -14,7 +14,7 @@ use crate::source::Problem;
 use crate::vars::{Layer, Scope, Unresolved};
 use crate::wire::{Action, Item, Step, Told};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Whose worker carries a list of steps.
@@ -106,8 +106,6 @@ pub struct Cursor<'a> {
     frames: Vec<Frame<'a>>,
     about: BTreeMap<u32, About<'a>>,
     registers: Vec<Register>,
-    /// Handlers that some step of this play may make due.
-    notified: BTreeSet<String>,
     /// Steps whose outcome the controller decides go out one by one.
     queue: VecDeque<Turn>,
     preview: bool,
@@ -146,7 +144,6 @@ impl<'a> Cursor<'a> {
             frames: frames.collect(),
             about: BTreeMap::new(),
             registers: vec![],
-            notified: BTreeSet::new(),
             queue: VecDeque::new(),
             preview,
         }
@@ -224,15 +221,18 @@ impl<'a> Cursor<'a> {
             Some(Frame::Flush { at }) => {
                 let Some(handler) = world.play.handlers.get(*at) else {
                     self.frames.pop();
-                    self.notified.clear();
                     return Ok(Progress::Moved);
                 };
                 let key = handler_key(handler);
-                if !self.notified.contains(&key) && !host.due.contains(&key) {
+                if !host.notified.contains(&key) && !host.due.contains(&key) {
                     *at += 1;
                     return Ok(Progress::Moved);
                 }
-                let progress = self.task(host, handler, &[], Some(key), place, clear);
+                let progress = self.task(host, handler, &[], Some(key.clone()), place, clear);
+                if !matches!(progress, Ok(Progress::FlushFirst)) {
+                    // Who is notified from here on, by a later handler, waits for the next flush.
+                    host.notified.remove(&key);
+                }
                 self.moved_past(&progress);
                 progress
             }
@@ -405,7 +405,7 @@ impl<'a> Cursor<'a> {
         for mut one in planned {
             one.step.id = host.next_step;
             host.next_step += 1;
-            self.notified.extend(one.step.notify.iter().cloned());
+            host.notified.extend(one.step.notify.iter().cloned());
             if let Some(register) = &mut register {
                 register.steps.push((one.step.id, one.item));
                 if let Action::Skip { reason } = &one.step.action {
