@@ -108,6 +108,8 @@ pub struct Cursor<'a> {
     registers: Vec<Register>,
     /// Steps whose outcome the controller decides go out one by one.
     queue: VecDeque<Turn>,
+    /// What became of those that went already.
+    heard: Vec<Told>,
     preview: bool,
 }
 
@@ -145,6 +147,7 @@ impl<'a> Cursor<'a> {
             about: BTreeMap::new(),
             registers: vec![],
             queue: VecDeque::new(),
+            heard: vec![],
             preview,
         }
     }
@@ -512,10 +515,14 @@ impl<'a> Cursor<'a> {
 
     /// Takes in what became of the last list. `failed` says that a step failed and nothing rescued it.
     pub fn hear(&mut self, host: &mut HostState, told: &[Told], failed: bool) -> Answer {
-        let told: BTreeMap<u32, &Told> = told.iter().map(|t| (t.step, t)).collect();
         // Steps of a loop whose outcome is decided here come back one by one.
         let waiting = !self.queue.is_empty() && !failed;
-        if !waiting {
+        if waiting {
+            self.heard.extend_from_slice(told);
+        } else {
+            let heard = std::mem::take(&mut self.heard);
+            let told: BTreeMap<u32, &Told> =
+                heard.iter().chain(told).map(|t| (t.step, t)).collect();
             for register in std::mem::take(&mut self.registers) {
                 let ran = register.steps.iter().any(|(id, _)| told.contains_key(id))
                     || register.skipped.len() == register.steps.len();
