@@ -4,6 +4,7 @@ use crate::source::Node;
 use crate::vars::{Layer, Variable};
 use crate::wire::Facts;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Lives as long as the run; plays add to it.
@@ -16,6 +17,9 @@ pub struct HostState {
     pub learned: Layer,
     /// Handlers that are due on the host from an earlier run.
     pub due: Vec<String>,
+    /// Handlers that some step so far may have made due; they wait for the next flush, across the
+    /// stretches that a `run_once` task cuts.
+    pub notified: BTreeSet<String>,
     /// The next step's number.
     pub next_step: u32,
     pub next_task: u32,
@@ -28,6 +32,7 @@ impl HostState {
             facts: Arc::new(facts_layer(facts)),
             learned: Layer::new("set_fact and register"),
             due,
+            notified: BTreeSet::new(),
             next_step: 0,
             next_task: 0,
         }

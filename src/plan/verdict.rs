@@ -2,6 +2,7 @@
 //! the step's own result.
 
 use super::state::HostState;
+use super::step::flag;
 use super::world::World;
 use crate::playbook::Task;
 use crate::source::{Node, Yaml};
@@ -59,6 +60,10 @@ pub(super) fn judge(
     told: &Told,
     tried: u32,
 ) -> Result<Verdict, Unresolved> {
+    // It never ran: there is no result that the conditions could read.
+    if matches!(told.outcome, Outcome::Skipped(_)) {
+        return Ok(Verdict::Final(told.outcome.clone()));
+    }
     let mut over = over.to_vec();
     if let Some(register) = &task.register {
         let result = Value::Object(told.result.clone().unwrap_or_default());
@@ -66,34 +71,47 @@ pub(super) fn judge(
     }
     let ladder = world.ladder(host, Some(task), &over);
     let scope = Scope::new(&ladder);
-    if let Some(until) = &task.until {
+    let dry = flag(&scope, task.settings.check_mode.as_ref())?.unwrap_or(world.check);
+    // The result lacks what a step that failed early, or was only looked at, would have said.
+    let is_partial = dry || matches!(told.outcome, Outcome::Failed(_));
+    let hold = |conditions: &[Node]| match all(&scope, conditions) {
+        Err(Unresolved::Wrong(_)) if is_partial => Ok(None),
+        other => other.map(Some),
+    };
+    if let Some(until) = task.until.as_ref().filter(|_| !dry) {
         let retries = number(&scope, until.retries.as_ref(), 3)?;
         let delay = number(&scope, until.delay.as_ref(), 5)?;
-        if !all(&scope, &until.conditions)? {
+        if hold(&until.conditions)? != Some(true) {
             if tried <= retries {
                 return Ok(Verdict::Again {
                     after: Duration::from_secs(u64::from(delay)),
                     left: retries - tried + 1,
                 });
             }
-            return Ok(Verdict::Final(Outcome::Failed(Failure::new(format!(
-                "`until` did not hold after {tried} attempts"
-            )))));
+            let failure = Failure::new(format!("`until` did not hold after {tried} attempts"));
+            return Ok(Verdict::Final(Outcome::Failed(match &told.outcome {
+                Outcome::Failed(last) => failure
+                    .detail([last.message.clone()])
+                    .detail(last.detail.iter().cloned()),
+                _ => failure,
+            })));
         }
     }
     let mut outcome = told.outcome.clone();
     if !task.failed_when.is_empty() {
-        outcome = match (all(&scope, &task.failed_when)?, outcome) {
-            (true, failed @ Outcome::Failed(_)) => failed,
-            (true, _) => Outcome::Failed(Failure::new("`failed_when` holds")),
-            (false, Outcome::Failed(_)) => Outcome::Changed(vec!["ran".into()]),
-            (false, outcome) => outcome,
+        outcome = match (hold(&task.failed_when)?, outcome) {
+            (Some(true), failed @ Outcome::Failed(_)) => failed,
+            (Some(true), _) => Outcome::Failed(Failure::new("`failed_when` holds")),
+            (Some(false), Outcome::Failed(_)) => Outcome::Changed(vec!["ran".into()]),
+            (_, outcome) => outcome,
         };
     }
     if !task.changed_when.is_empty() {
-        outcome = match (all(&scope, &task.changed_when)?, outcome) {
-            (true, Outcome::Unchanged) => Outcome::Changed(vec!["`changed_when` holds".into()]),
-            (false, Outcome::Changed(_)) => Outcome::Unchanged,
+        outcome = match (hold(&task.changed_when)?, outcome) {
+            (Some(true), Outcome::Unchanged) => {
+                Outcome::Changed(vec!["`changed_when` holds".into()])
+            }
+            (Some(false), Outcome::Changed(_)) => Outcome::Unchanged,
             (_, outcome) => outcome,
         };
     }

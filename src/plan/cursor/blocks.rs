@@ -21,7 +21,7 @@ impl<'a> Cursor<'a> {
         place: Option<&Place>,
         clear: bool,
     ) -> Result<Progress<'a>, Problem> {
-        let before = (host.clone(), self.registers.len(), self.notified.clone());
+        let before = (host.clone(), self.registers.len());
         let mut at = place.cloned();
         if let Ok(Some(block)) = self.whole(host, task, over, &mut at) {
             let at = at.unwrap_or_else(|| Place {
@@ -34,7 +34,6 @@ impl<'a> Cursor<'a> {
         let first = before.0.next_step;
         *host = before.0;
         self.registers.truncate(before.1);
-        self.notified = before.2;
         self.about.retain(|id, _| *id < first);
         // A failure of what waits to be sent is none of this block.
         if !clear {

@@ -15,7 +15,7 @@ use crate::source::Problem;
 use crate::vars::{Layer, Scope, Unresolved};
 use crate::wire::{Action, Item, Step, Told};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// What comes next for the host.
@@ -98,10 +98,10 @@ pub struct Cursor<'a> {
     frames: Vec<Frame<'a>>,
     about: BTreeMap<u32, About<'a>>,
     registers: Vec<Register>,
-    /// Handlers that some step of this play may make due.
-    notified: BTreeSet<String>,
     /// Steps whose outcome the controller decides go out one by one.
     queue: VecDeque<Turn>,
+    /// What became of those that went already.
+    heard: Vec<Told>,
     preview: bool,
 }
 
@@ -138,8 +138,8 @@ impl<'a> Cursor<'a> {
             frames: frames.collect(),
             about: BTreeMap::new(),
             registers: vec![],
-            notified: BTreeSet::new(),
             queue: VecDeque::new(),
+            heard: vec![],
             preview,
         }
     }
@@ -216,15 +216,18 @@ impl<'a> Cursor<'a> {
             Some(Frame::Flush { at }) => {
                 let Some(handler) = world.play.handlers.get(*at) else {
                     self.frames.pop();
-                    self.notified.clear();
                     return Ok(Progress::Moved);
                 };
                 let key = handler_key(handler);
-                if !self.notified.contains(&key) && !host.due.contains(&key) {
+                if !host.notified.contains(&key) && !host.due.contains(&key) {
                     *at += 1;
                     return Ok(Progress::Moved);
                 }
-                let progress = self.task(host, handler, &[], Some(key), place, clear);
+                let progress = self.task(host, handler, &[], Some(key.clone()), place, clear);
+                if !matches!(progress, Ok(Progress::FlushFirst)) {
+                    // Who is notified from here on, by a later handler, waits for the next flush.
+                    host.notified.remove(&key);
+                }
                 self.moved_past(&progress);
                 progress
             }
@@ -409,7 +412,7 @@ impl<'a> Cursor<'a> {
         for mut one in planned {
             one.step.id = host.next_step;
             host.next_step += 1;
-            self.notified.extend(one.step.notify.iter().cloned());
+            host.notified.extend(one.step.notify.iter().cloned());
             if let Some(register) = &mut register {
                 register.steps.push((one.step.id, one.item));
                 if let Action::Skip { reason } = &one.step.action {
@@ -516,10 +519,14 @@ impl<'a> Cursor<'a> {
 
     /// Takes in what became of the last list. `failed` says that a step failed and nothing rescued it.
     pub fn hear(&mut self, host: &mut HostState, told: &[Told], failed: bool) -> Answer {
-        let told: BTreeMap<u32, &Told> = told.iter().map(|t| (t.step, t)).collect();
         // Steps of a loop whose outcome is decided here come back one by one.
         let waiting = !self.queue.is_empty() && !failed;
-        if !waiting {
+        if waiting {
+            self.heard.extend_from_slice(told);
+        } else {
+            let heard = std::mem::take(&mut self.heard);
+            let told: BTreeMap<u32, &Told> =
+                heard.iter().chain(told).map(|t| (t.step, t)).collect();
             for register in std::mem::take(&mut self.registers) {
                 let ran = register.steps.iter().any(|(id, _)| told.contains_key(id))
                     || register.skipped.len() == register.steps.len();
