@@ -672,6 +672,37 @@ fn a_plan_tells_by_its_code_whether_there_are_changes() {
         .is(0);
 }
 
+/// One account of one machine has one worker and one lock, whatever names lead to it.
+#[test]
+fn this_machine_under_two_names_is_one() {
+    let project = Project::new(&[
+        (
+            "hosts.yaml",
+            "here: { hosts: { me: { ansible_connection: local } } }\n",
+        ),
+        (
+            "site.yaml",
+            "\
+- name: Two names
+  hosts: here
+  become: '{{ is_root }}'
+  tasks:
+    - command: 'true'
+    - command: 'true'
+      become: false
+    - command: 'true'
+      delegate_to: localhost
+",
+        ),
+    ]);
+    let is_root = std::os::unix::fs::MetadataExt::uid(&fs::metadata("/proc/self").unwrap()) == 0;
+    let is_root = format!("is_root={is_root}");
+    project
+        .run(&["run", "site.yaml", "-i", "hosts.yaml", "-e", &is_root])
+        .is(0)
+        .says(&["1 host: 3 changed, 0 failed"]);
+}
+
 const BATCHES: &str = "\
 - name: In batches
   hosts: web
