@@ -30,8 +30,9 @@ impl<'a> Cursor<'a> {
                 });
                 return Ok(Progress::Items(at, vec![Item::Block(block)]));
             }
-            Ok(None) | Err(Unresolved::Pending { .. }) => {}
-            Err(Unresolved::Wrong(problem)) => return Err(*problem),
+            Err(Unresolved::Wrong(problem)) if self.preview => return Err(*problem),
+            // A mistake is met where it stands: what comes before it runs, and `rescue` takes it.
+            Ok(None) | Err(_) => {}
         }
         let first = before.0.next_step;
         *host = before.0;
@@ -147,12 +148,12 @@ impl<'a> Cursor<'a> {
             }
             return Ok(Progress::Moved);
         }
-        Ok(Progress::Push(stage_frames(
-            task,
-            Stage::Always,
-            failed,
-            over,
-        )))
+        // A preview shows, and finds the mistakes of, what may never run.
+        let next = match stage {
+            Stage::Body if self.preview => Stage::Rescue,
+            _ => Stage::Always,
+        };
+        Ok(Progress::Push(stage_frames(task, next, failed, over)))
     }
 
     /// Leaves frames until a block takes the failure.

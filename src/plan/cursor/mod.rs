@@ -17,6 +17,9 @@ use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+/// How deep includes and blocks may stand in one another.
+const DEEPEST: usize = 100;
+
 /// Whose worker carries a list of steps.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 pub struct Place {
@@ -274,8 +277,9 @@ impl<'a> Cursor<'a> {
         };
         match planned {
             Ok(progress) => Ok(progress),
+            // What comes before it is carried out, as if nobody knew yet.
+            Err(_) if !clear => Ok(Progress::FlushFirst),
             Err(Unresolved::Wrong(problem)) => Err(*problem),
-            Err(Unresolved::Pending { .. }) if !clear => Ok(Progress::FlushFirst),
             Err(Unresolved::Pending { name, task: after }) => {
                 self.deferred(host, task, over, &name, after)
             }
@@ -465,6 +469,14 @@ impl<'a> Cursor<'a> {
         let Written::Include { file } = &task.action else {
             return Ok(Progress::Moved);
         };
+        if self.frames.len() > DEEPEST {
+            return Err(Problem::new(format!(
+                "more than {DEEPEST} task files include one another"
+            ))
+            .at(&task.span)
+            .help("a file that includes itself needs a `when` that ends it")
+            .into());
+        }
         let mut frames = Vec::new();
         for one in planned.into_iter().rev() {
             if matches!(one.step.action, Action::Skip { .. }) {
