@@ -9,10 +9,10 @@ use crate::source::Problems;
 use crate::ssh::{self, Lost, Session, Worker};
 use crate::wire::{Digest, Facts, Failure, FromWorker, Item, Mode, Order, ToWorker, Told};
 use futures_util::stream::{self, StreamExt as _};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, OnceCell, watch};
 
 /// The size of one piece of content on the wire, in bytes.
 const PIECE: usize = 256 << 10;
@@ -27,7 +27,9 @@ pub struct Fleet<'a> {
     prepared: &'a Prepared,
     worker: Arc<Worker>,
     teller: Teller,
-    sessions: Mutex<HashMap<Place, WorkerLine>>,
+    /// Opened once each, by the first who needs it: a second worker would find the host's lock taken. A
+    /// place that could not be reached stays so.
+    sessions: Mutex<HashMap<Place, Arc<OnceCell<Result<WorkerLine, Lost>>>>>,
     next_order: AtomicU32,
     /// Turns true when the run was asked to stop.
     stop: watch::Receiver<bool>,
@@ -45,6 +47,8 @@ pub struct Greeting {
 pub struct Carried {
     pub told: Vec<Told>,
     pub failed: bool,
+    /// Handlers that were due when the worker began.
+    pub due: Vec<String>,
 }
 
 impl<'a> Fleet<'a> {
@@ -108,6 +112,7 @@ impl<'a> Fleet<'a> {
             items,
         };
         let id = order.id;
+        let mut open = ids(&order.items);
         session.send(&ToWorker::Carry(order)).await?;
         let mut stop = self.stop.clone();
         let mut asked_to_stop = false;
@@ -115,12 +120,18 @@ impl<'a> Fleet<'a> {
         loop {
             let message = tokio::select! {
                 message = session.hear() => message?,
-                _ = stop.wait_for(|s| *s), if !asked_to_stop => {
+                Ok(_) = stop.wait_for(|s| *s), if !asked_to_stop => {
                     asked_to_stop = true;
                     session.send(&ToWorker::Stop).await?;
                     continue;
                 }
             };
+            // One word on each step of the order: a host in other hands may say anything.
+            if let FromWorker::Told(one) = &message
+                && !open.remove(&one.step)
+            {
+                continue;
+            }
             hear(&message);
             match message {
                 FromWorker::Want { digest } => {
@@ -128,7 +139,8 @@ impl<'a> Fleet<'a> {
                 }
                 FromWorker::Told(one) => told.push(one),
                 FromWorker::Done { order, failed } if order == id => {
-                    return Ok(Carried { told, failed });
+                    let due = session.due().to_vec();
+                    return Ok(Carried { told, failed, due });
                 }
                 _ => {}
             }
@@ -139,24 +151,35 @@ impl<'a> Fleet<'a> {
         *self.stop.borrow()
     }
 
+    /// Ends when the run was asked to stop.
+    pub async fn stopping(&self) {
+        let mut stop = self.stop.clone();
+        if stop.wait_for(|s| *s).await.is_err() {
+            // Nobody can ask any more.
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Exchanges with a host's workers after login.
     pub async fn round_trips(&self, host: &str) -> u32 {
         let sessions = self.sessions.lock().await;
         let mut sum = 0;
-        for (_, line) in sessions.iter().filter(|(place, _)| place.host == host) {
-            sum += line.lock().await.round_trips();
+        for (_, cell) in sessions.iter().filter(|(place, _)| place.host == host) {
+            if let Some(Ok(line)) = cell.get() {
+                sum += line.lock().await.round_trips();
+            }
         }
         sum
     }
 
-    /// Says goodbye to every worker.
+    /// Says goodbye to every worker, to all at the same time: some take a while to leave.
     pub async fn close(&self) {
-        let lines: Vec<_> = self.sessions.lock().await.drain().collect();
-        for (_, line) in lines {
-            if let Ok(session) = Arc::try_unwrap(line) {
-                session.into_inner().close().await;
-            }
-        }
+        let cells: Vec<_> = self.sessions.lock().await.drain().collect();
+        let sessions = cells.into_iter().filter_map(|(_, cell)| {
+            let line = Arc::try_unwrap(cell).ok()?.into_inner()?.ok()?;
+            Some(Arc::try_unwrap(line).ok()?.into_inner())
+        });
+        futures_util::future::join_all(sessions.map(Session::close)).await;
     }
 
     async fn greet(&self, place: &Place) -> Result<Greeting, Lost> {
@@ -169,22 +192,24 @@ impl<'a> Fleet<'a> {
     }
 
     async fn line(&self, place: &Place) -> Result<WorkerLine, Lost> {
-        if let Some(line) = self.sessions.lock().await.get(place) {
-            return Ok(Arc::clone(line));
-        }
-        let session = self.open(place).await?;
-        let line = Arc::new(Mutex::new(session));
-        let mut sessions = self.sessions.lock().await;
-        Ok(Arc::clone(
-            sessions.entry(place.clone()).or_insert_with(|| line),
-        ))
-    }
-
-    async fn open(&self, place: &Place) -> Result<Session, Lost> {
         let target = self.target(place).map_err(|problems| {
             let first = problems.iter().next().map(|p| p.message.clone());
             Lost::Refused(Failure::new(first.unwrap_or_default()))
         })?;
+        // Who becomes the user that logged in needs no worker of his own, and could not have one.
+        let user = (place.user.as_deref() != Some(target.login())).then(|| place.user.clone());
+        let place = Place {
+            host: place.host.clone(),
+            user: user.flatten(),
+        };
+        let cell = Arc::clone(self.sessions.lock().await.entry(place.clone()).or_default());
+        let opened = cell
+            .get_or_init(|| async { Ok(Arc::new(Mutex::new(self.open(&place, &target).await?))) })
+            .await;
+        opened.clone()
+    }
+
+    async fn open(&self, place: &Place, target: &ssh::Target) -> Result<Session, Lost> {
         let reaching = |phase: &str| {
             self.teller.tell(Event::Reaching {
                 host: place.host.clone(),
@@ -193,10 +218,13 @@ impl<'a> Fleet<'a> {
         };
         let patience = tokio::time::Instant::now() + self.prepared.options.wait_lock;
         loop {
-            match ssh::connect(&target, &self.worker, reaching).await {
-                Err(Lost::Busy(_)) if tokio::time::Instant::now() < patience => {
+            match ssh::connect(target, &self.worker, reaching).await {
+                Err(Lost::Busy(_))
+                    if tokio::time::Instant::now() < patience && !self.is_stopping() =>
+                {
                     reaching("waiting for another run to end");
-                    tokio::time::sleep(BUSY_PAUSE).await;
+                    // Who is asked to stop looks once more, and gives up.
+                    let _ = tokio::time::timeout(BUSY_PAUSE, self.stopping()).await;
                 }
                 Err(lost) => return Err(lost),
                 Ok(session) => {
@@ -209,7 +237,7 @@ impl<'a> Fleet<'a> {
 
     fn target(&self, place: &Place) -> Result<ssh::Target, Problems> {
         let prepared = self.prepared;
-        let common = prepared.common(&BTreeMap::new());
+        let common = prepared.common_without_facts();
         let ladder = plan::host_ladder(
             &prepared.inventory,
             &place.host,
@@ -279,4 +307,25 @@ impl<'a> Fleet<'a> {
             }
         }
     }
+}
+
+/// The steps of a list, those in blocks included.
+fn ids(items: &[Item]) -> HashSet<u32> {
+    let mut found = HashSet::new();
+    let mut lists = vec![items];
+    while let Some(list) = lists.pop() {
+        for item in list {
+            match item {
+                Item::Step(step) => {
+                    found.insert(step.id);
+                }
+                Item::Block(block) => lists.extend([
+                    block.steps.as_slice(),
+                    block.rescue.as_slice(),
+                    block.always.as_slice(),
+                ]),
+            }
+        }
+    }
+    found
 }

@@ -97,6 +97,14 @@ impl std::fmt::Display for Lost {
 impl std::error::Error for Lost {}
 
 impl Target {
+    /// Who the worker is when nobody asks it to become another user.
+    pub fn login(&self) -> &str {
+        match self.local && rustix::process::geteuid().is_root() {
+            true => "root",
+            false => &self.user,
+        }
+    }
+
     /// The host as messages name it: `gw-1 (10.0.0.5:22)`.
     fn shown(&self) -> String {
         if self.local {
