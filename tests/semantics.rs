@@ -25,7 +25,15 @@ fn command(dir: &Path, playbook: &str, arguments: &[&str]) -> Command {
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_apim-deploy"));
     command
-        .args(["run", "./play.yaml", "-i", "hosts.yaml", "-v", "--output", "plain"])
+        .args([
+            "run",
+            "./play.yaml",
+            "-i",
+            "hosts.yaml",
+            "-v",
+            "--output",
+            "plain",
+        ])
         .args(arguments)
         .current_dir(dir)
         .env("APIM_DEPLOY_STATE", dir.join("state"))
@@ -139,5 +147,9 @@ fn until_waits_for_what_a_failure_does_not_say() {
       delay: 0
 "#);
     assert_eq!(ran.code, Some(4), "{}", ran.said);
-    assert!(ran.says("`until` did not hold after 2 attempts"), "{}", ran.said);
+    assert!(
+        ran.says("`until` did not hold after 2 attempts"),
+        "{}",
+        ran.said
+    );
 }
