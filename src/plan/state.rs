@@ -38,6 +38,15 @@ impl HostState {
         }
     }
 
+    /// What another worker of this host found due from an earlier run.
+    pub fn owes_still(&mut self, due: &[String]) {
+        for key in due {
+            if !self.due.contains(key) {
+                self.due.push(key.clone());
+            }
+        }
+    }
+
     /// Marks a register as known only when its task has run.
     pub fn expect(&mut self, register: &str, task: &str) {
         self.learned

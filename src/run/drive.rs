@@ -55,9 +55,16 @@ impl Driver<'_> {
             match self.carry(&mut cursor, host, &place, items).await {
                 Err(lost) => return Driven::Lost(lost),
                 Ok(carried) => {
+                    if place.host == host.name {
+                        host.owes_still(&carried.due);
+                    }
                     let answer = cursor.hear(host, &carried.told, carried.failed);
                     if answer == Answer::Stopped {
-                        return Driven::Failed;
+                        // A worker that was told to stop says no more than that its list is not through.
+                        return match self.fleet.is_stopping() {
+                            true => Driven::Interrupted,
+                            false => Driven::Failed,
+                        };
                     }
                 }
             }
@@ -91,7 +98,7 @@ impl Driver<'_> {
                         host: host.name.clone(),
                         text: format!("not yet, {left} more attempts"),
                     });
-                    tokio::time::sleep(after).await;
+                    let _ = tokio::time::timeout(after, self.fleet.stopping()).await;
                     continue;
                 }
                 Ok(Verdict::Final(outcome)) => told.outcome = outcome,

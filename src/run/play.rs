@@ -38,7 +38,7 @@ pub async fn execute(
         teller,
         states: IndexMap::new(),
         tally: Tally::new(prepared.all_hosts()),
-        common: prepared.common(&BTreeMap::new()),
+        common: prepared.common_without_facts(),
         stopped: None,
     };
     let ended = run.whole().await;
@@ -172,9 +172,15 @@ impl Run<'_> {
             match stretch {
                 Stretch::Each(legs) => self.each(world, &alive, &legs).await,
                 Stretch::Once(task) => {
-                    let first = &alive[..alive.len().min(1)];
+                    let Some((first, others)) = alive.split_first() else {
+                        break;
+                    };
                     let legs = [Leg::Tasks(std::slice::from_ref(task))];
-                    self.each(world, first, &legs).await;
+                    self.each(world, std::slice::from_ref(first), &legs).await;
+                    if !self.states.contains_key(first) {
+                        self.abandon(others, first);
+                        break;
+                    }
                     plan::share(task, &mut self.states, &alive);
                 }
             }
@@ -183,6 +189,18 @@ impl Run<'_> {
             .iter()
             .filter(|h| !self.states.contains_key(*h))
             .count()
+    }
+
+    /// What runs once runs for all: nobody goes on without it.
+    fn abandon(&mut self, others: &[String], first: &str) {
+        self.tally.nobody_reached(others);
+        for host in others {
+            self.states.shift_remove(host);
+            self.teller.tell(Event::HostStopped {
+                host: host.clone(),
+                reason: format!("a task that runs once for all failed on {first}"),
+            });
+        }
     }
 
     async fn each(&mut self, world: &World<'_>, hosts: &[String], legs: &[Leg<'_>]) {
@@ -240,7 +258,6 @@ impl Run<'_> {
         if lost == 0 || self.stopped.is_some() {
             return;
         }
-        let percent = lost * 100 / batch.len().max(1);
         let limit = play
             .max_fail_percentage
             .as_ref()
@@ -250,7 +267,7 @@ impl Run<'_> {
                 _ => None,
             });
         let too_many = match limit {
-            Some(limit) => percent > limit,
+            Some(limit) => lost * 100 > limit.saturating_mul(batch.len()),
             None => lost == batch.len(),
         };
         if play.any_errors_fatal || too_many {

@@ -23,14 +23,18 @@ impl<'a> Cursor<'a> {
     ) -> Result<Progress<'a>, Problem> {
         let before = (host.clone(), self.registers.len());
         let mut at = place.cloned();
-        if let Ok(Some(block)) = self.whole(host, task, over, &mut at) {
-            let at = at.unwrap_or_else(|| Place {
-                host: host.name.clone(),
-                user: None,
-            });
-            return Ok(Progress::Items(at, vec![Item::Block(block)]));
+        match self.whole(host, task, over, &mut at) {
+            Ok(Some(block)) => {
+                let at = at.unwrap_or_else(|| Place {
+                    host: host.name.clone(),
+                    user: None,
+                });
+                return Ok(Progress::Items(at, vec![Item::Block(block)]));
+            }
+            Err(Unresolved::Wrong(problem)) if self.preview => return Err(*problem),
+            // A mistake is met where it stands: what comes before it runs, and `rescue` takes it.
+            Ok(None) | Err(_) => {}
         }
-        // Walked, a mistake stands alone, and `rescue` may answer it.
         let first = before.0.next_step;
         *host = before.0;
         self.registers.truncate(before.1);
@@ -145,12 +149,12 @@ impl<'a> Cursor<'a> {
             }
             return Ok(Progress::Moved);
         }
-        Ok(Progress::Push(stage_frames(
-            task,
-            Stage::Always,
-            failed,
-            over,
-        )))
+        // A preview shows, and finds the mistakes of, what may never run.
+        let next = match stage {
+            Stage::Body if self.preview => Stage::Rescue,
+            _ => Stage::Always,
+        };
+        Ok(Progress::Push(stage_frames(task, next, failed, over)))
     }
 
     /// Leaves frames until a block takes the failure.

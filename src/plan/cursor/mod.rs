@@ -18,6 +18,9 @@ use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+/// How deep includes and blocks may stand in one another.
+const DEEPEST: usize = 100;
+
 /// What comes next for the host.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Turn {
@@ -266,6 +269,8 @@ impl<'a> Cursor<'a> {
         };
         match planned {
             Ok(progress) => Ok(progress),
+            // What comes before it is carried out, as if nobody knew yet.
+            Err(_) if !clear => Ok(Progress::FlushFirst),
             Err(Unresolved::Wrong(problem)) => {
                 if self.preview {
                     // What it would have registered is no second mistake.
@@ -273,7 +278,6 @@ impl<'a> Cursor<'a> {
                 }
                 Err(*problem)
             }
-            Err(Unresolved::Pending { .. }) if !clear => Ok(Progress::FlushFirst),
             Err(Unresolved::Pending { name, task: after }) => {
                 self.deferred(host, task, over, &name, after)
             }
@@ -469,6 +473,14 @@ impl<'a> Cursor<'a> {
         let Written::Include { file } = &task.action else {
             return Ok(Progress::Moved);
         };
+        if self.frames.len() > DEEPEST {
+            return Err(Problem::new(format!(
+                "more than {DEEPEST} task files include one another"
+            ))
+            .at(&task.span)
+            .help("a file that includes itself needs a `when` that ends it")
+            .into());
+        }
         let mut frames = Vec::new();
         for one in planned.into_iter().rev() {
             if matches!(one.step.action, Action::Skip { .. }) {
