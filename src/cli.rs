@@ -262,6 +262,22 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
     Ok((ended, recap))
 }
 
+/// The command line as it can be shown and pasted: quoted, and without the secrets that `-e` may carry.
+fn typed(args: impl Iterator<Item = String>) -> String {
+    let secret = |name: &str| {
+        let name = name.to_lowercase();
+        ["pass", "secret", "token", "key"].iter().any(|word| name.contains(word))
+    };
+    let shown = args.map(|arg| match arg.split_once('=') {
+        Some((name, _)) if secret(name) => format!("{name}=..."),
+        _ => match shlex::try_quote(&arg) {
+            Ok(quoted) => quoted.into_owned(),
+            Err(_) => arg,
+        },
+    });
+    shown.collect::<Vec<_>>().join(" ")
+}
+
 /// The first Ctrl-C lets the current steps finish; the second leaves at once.
 fn stop_on_signals(teller: Teller) -> watch::Receiver<bool> {
     let (stop, stopped) = watch::channel(false);
@@ -445,5 +461,19 @@ fn pretty(value: &serde_json::Value) -> String {
     match serde::Serialize::serialize(value, &mut serializer) {
         Ok(()) => String::from_utf8_lossy(&text).into_owned(),
         Err(_) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::typed;
+
+    #[test]
+    fn a_command_is_shown_without_its_secrets() {
+        let args = ["apim-deploy", "run", "-e", "db_password=x1", "-e", "heap=1g", "a b"];
+        assert_eq!(
+            typed(args.map(str::to_owned).into_iter()),
+            "apim-deploy run -e db_password=... -e heap=1g 'a b'"
+        );
     }
 }
