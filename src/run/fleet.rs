@@ -96,7 +96,22 @@ impl<'a> Fleet<'a> {
         &self,
         place: &Place,
         items: Vec<Item>,
+        hear: impl FnMut(&FromWorker),
+    ) -> Result<Carried, Lost> {
+        self.exchange(place, items, hear, true).await
+    }
+
+    /// Sets a worker's records right: nobody hears of it, and a run that ends does it all the same.
+    pub async fn note(&self, place: &Place, items: Vec<Item>) -> Result<Carried, Lost> {
+        self.exchange(place, items, |_| {}, false).await
+    }
+
+    async fn exchange(
+        &self,
+        place: &Place,
+        items: Vec<Item>,
         mut hear: impl FnMut(&FromWorker),
+        may_stop: bool,
     ) -> Result<Carried, Lost> {
         let line = self.line(place).await?;
         let mut session = line.lock().await;
@@ -115,7 +130,7 @@ impl<'a> Fleet<'a> {
         let mut open = ids(&order.items);
         session.send(&ToWorker::Carry(order)).await?;
         let mut stop = self.stop.clone();
-        let mut asked_to_stop = false;
+        let mut asked_to_stop = !may_stop;
         let mut told = Vec::new();
         loop {
             let message = tokio::select! {

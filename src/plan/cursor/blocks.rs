@@ -126,7 +126,7 @@ impl<'a> Cursor<'a> {
             if at.get_or_insert_with(|| place.clone()) != &place {
                 return Ok(None);
             }
-            items.extend(self.commit(host, task, planned));
+            items.extend(self.commit(host, task, &place, planned));
         }
         Ok(Some(items))
     }

@@ -1,6 +1,7 @@
 //! Walks one host through a play: hands out all that can be decided now, goes on when results are in.
 
 mod blocks;
+mod debts;
 mod register;
 
 use register::Register;
@@ -67,6 +68,7 @@ pub struct About<'a> {
     /// What a `debug` has to say.
     pub says: Option<String>,
     over: Vec<Arc<Layer>>,
+    debts: debts::About,
     tried: u32,
 }
 
@@ -357,7 +359,7 @@ impl<'a> Cursor<'a> {
         if let Written::SetFact { facts } = &task.action {
             self.set_facts(host, task, facts, &planned)?;
         }
-        let items = self.commit(host, task, planned);
+        let items = self.commit(host, task, &at, planned);
         if !alone {
             return Ok(Progress::Items(at, items));
         }
@@ -400,7 +402,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// Numbers the steps and remembers what the story and `register` need of them.
-    fn commit(&mut self, host: &mut HostState, task: &'a Task, planned: Vec<Planned>) -> Vec<Item> {
+    fn commit(
+        &mut self,
+        host: &mut HostState,
+        task: &'a Task,
+        at: &Place,
+        planned: Vec<Planned>,
+    ) -> Vec<Item> {
         host.next_task += 1;
         let mut register = task.register.as_ref().map(|name| Register {
             name: name.clone(),
@@ -413,6 +421,7 @@ impl<'a> Cursor<'a> {
             one.step.id = host.next_step;
             host.next_step += 1;
             host.notified.extend(one.step.notify.iter().cloned());
+            let debts = self.debts_of(host, task, at, &mut one.step);
             if let Some(register) = &mut register {
                 register.steps.push((one.step.id, one.item));
                 if let Action::Skip { reason } = &one.step.action {
@@ -433,6 +442,7 @@ impl<'a> Cursor<'a> {
                     number: one.step.task,
                     says: says(&one.step),
                     over: one.over,
+                    debts,
                     tried: 0,
                 },
             );
