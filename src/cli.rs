@@ -195,12 +195,10 @@ pub fn main() -> ExitCode {
         Command::Inventory(command) => inventory(&command).into(),
         Command::Modules { name } => list_modules(name.as_deref()).into(),
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "apim-deploy",
-                &mut std::io::stdout(),
-            );
+            // Into memory first: the generator takes a closed stdout for a bug.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "apim-deploy", &mut script);
+            report::line(String::from_utf8_lossy(&script).trim_end());
             Exit::Done.into()
         }
         Command::Worker { user } => worker::main(&worker::Options { user }),
@@ -254,7 +252,9 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
     })?;
     runtime.shutdown_background();
     if output.output != Output::Json {
-        let command = std::env::args().collect::<Vec<_>>().join(" ");
+        let typed: Vec<String> = std::env::args().collect();
+        let command = shlex::try_join(typed.iter().map(String::as_str));
+        let command = command.unwrap_or_else(|_| typed.join(" "));
         for line in report::closing(&ended, &recap, check, &command) {
             report::line(&line);
         }
@@ -299,10 +299,11 @@ fn lint(args: &InputArgs) -> Exit {
                 })
                 .sum();
             report::line(&format!(
-                "{}: nothing wrong; {} plays, {} hosts, {lines} steps; nothing was contacted",
+                "{}: nothing wrong; {}, {}, {}; nothing was contacted",
                 prepared.playbook.name,
-                prepared.plan.plays.len(),
-                prepared.all_hosts().len(),
+                report::count(prepared.plan.plays.len(), "play"),
+                report::count(prepared.all_hosts().len(), "host"),
+                report::count(lines, "step"),
             ));
             Exit::Done
         }
@@ -418,12 +419,11 @@ impl Listener for Remember {
 }
 
 fn refuse(problems: &Problems) -> Exit {
-    let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let count = problems.len();
-    let noun = if count == 1 { "mistake" } else { "mistakes" };
+    let coloured = console::colors_enabled_stderr();
     error_text(&format!(
-        "{}\n{count} {noun}; nothing was contacted",
-        problems.render(coloured)
+        "{}\n{}; nothing was contacted",
+        problems.render(coloured),
+        report::count(problems.len(), "mistake"),
     ));
     Exit::Input
 }

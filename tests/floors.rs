@@ -15,6 +15,7 @@ const MAY: &[(&str, &[&str])] = &[
             "inventory",
             "modules",
             "plan",
+            "playbook",
             "report",
             "run",
             "source",

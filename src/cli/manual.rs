@@ -22,11 +22,6 @@ const OWN: &[(&str, &str, &str)] = &[
         "`flush_handlers`: handlers that are due run here",
         "meta: flush_handlers",
     ),
-    (
-        "set_fact",
-        "variables of the host, for the rest of the run",
-        "set_fact:\n  is_first: \"{{ inventory_hostname == groups.apim[0] }}\"",
-    ),
 ];
 
 /// Columns of a terminal.
@@ -89,10 +84,11 @@ fn manners(kind: Kind) -> &'static str {
 }
 
 fn parameters(module: &Entry) -> Vec<&'static str> {
-    if module.name == "assert" {
-        return vec!["that", "fail_msg", "msg", "success_msg", "quiet"];
+    match module.name {
+        "assert" => vec!["that", "fail_msg", "msg", "success_msg", "quiet"],
+        "set_fact" => vec!["names of variables"],
+        _ => playbook::parameters(module),
     }
-    playbook::parameters(module)
 }
 
 /// Names with commas, broken into lines.

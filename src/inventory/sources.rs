@@ -28,8 +28,8 @@ pub fn load(sources: &[PathBuf]) -> Result<Inventory> {
         groups_of: members::groups_of(&draft.groups),
         hosts: draft.hosts,
         groups: draft.groups,
-        dir: folder_of(first),
-        file: first.clone(),
+        dir: absolute(&folder_of(first)),
+        file: absolute(first),
     };
     group_vars::load(&mut inventory, &folders(sources), &mut problems);
     clash::check(&inventory, &mut problems);
@@ -182,6 +182,11 @@ fn folder_of(source: &Path) -> PathBuf {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
     }
+}
+
+/// For templates: what they name may be read from elsewhere.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The folders whose `group_vars` count, each once, at its last place.

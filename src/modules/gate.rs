@@ -25,6 +25,10 @@ pub struct Gate {
     /// In seconds.
     #[serde(default = "default_within", deserialize_with = "seconds")]
     within: Duration,
+    /// In seconds: a service that became ready while we watched must stay so. Meanwhile the balancer
+    /// forgets that it was refused, before the next node is taken away.
+    #[serde(default, deserialize_with = "seconds")]
+    min_healthy_time: Duration,
     #[serde(default)]
     log: Option<Log>,
     #[serde(default)]
@@ -98,6 +102,7 @@ impl Module for Gate {
 gate:
   service: wso2-apim
   within: 600
+  min_healthy_time: 6
   log:
     path: /opt/wso2/apim/current/repository/logs/wso2carbon.log
     started: 'WSO2 Carbon started in \\d+ sec'
@@ -165,11 +170,12 @@ impl<'a> Watch<'a> {
 
     fn until_ready(&self) -> Result<()> {
         let patience = Patience::new(self.system, self.gate.within);
+        let mut had_to_wait = false;
         loop {
-            let missing = self.look()?;
-            let Some(missing) = missing else {
-                return Ok(());
+            let Some(missing) = self.look()? else {
+                return if had_to_wait { self.stay_ready() } else { Ok(()) };
             };
+            had_to_wait = true;
             if patience.is_over() {
                 return Err(self.too_late(&missing));
             }
@@ -179,6 +185,22 @@ impl<'a> Watch<'a> {
             ));
             patience.rest(Duration::from_secs(1));
         }
+    }
+
+    fn stay_ready(&self) -> Result<()> {
+        let patience = Patience::new(self.system, self.gate.min_healthy_time);
+        while !patience.is_over() {
+            self.system.progress(&format!("ready since {}", spoken(patience.waited())));
+            patience.rest(Duration::from_secs(1));
+            if let Some(missing) = self.look()? {
+                return Err(self.in_vain(format!(
+                    "{} was ready, and {} later it was not: {missing}",
+                    self.first.name,
+                    spoken(patience.waited())
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The first thing that is missing; an error when waiting is in vain.

@@ -14,6 +14,7 @@
 mod batches;
 mod content;
 mod cursor;
+mod place;
 mod preview;
 mod state;
 mod step;
@@ -23,7 +24,8 @@ mod world;
 
 pub use batches::batches;
 pub use content::{Files, Found, missing};
-pub use cursor::{About, Answer, Cursor, Leg, Place, Turn};
+pub use cursor::{About, Answer, Cursor, Leg, Turn};
+pub use place::Place;
 pub use preview::{
     BatchPlan, Line, Plan, PlayPlan, Stretch, hosts_text, preview, share, stretches,
 };

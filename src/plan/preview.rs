@@ -1,7 +1,8 @@
 //! The plan as a document: what each host would be sent, for `plan`, `lint` and the snapshots of the tests.
 
 use super::batches::batches;
-use super::cursor::{Cursor, Leg, Place, Turn};
+use super::cursor::{Cursor, Leg, Turn};
+use super::place::Place;
 use super::state::HostState;
 use super::world::World;
 use crate::playbook::{Action, Play, Task};

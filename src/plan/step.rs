@@ -1,7 +1,7 @@
 //! One task on one host becomes steps: its loop unrolled, its condition decided, its parameters rendered.
 
 use super::content::Bringing;
-use super::cursor::Place;
+use super::place::Place;
 use super::state::HostState;
 use super::verdict;
 use super::world::World;

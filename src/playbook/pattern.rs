@@ -66,8 +66,21 @@ impl Pattern {
         Some(
             Problem::new(message)
                 .at(&rule.span)
-                .because("the pattern's rule"),
+                .because("the pattern's rule")
+                .help(Self::mending(group, rule, count)),
         )
+    }
+
+    /// What to write in the inventory so that the rule holds.
+    fn mending(group: &str, rule: &GroupRule, count: usize) -> String {
+        let hosts = |n: usize| match n {
+            1 => "1 host".to_owned(),
+            n => format!("{n} hosts"),
+        };
+        match rule.max {
+            Some(max) if count > max => format!("take {} out of `{group}`", hosts(count - max)),
+            _ => format!("add {} to `{group}`", hosts(rule.min.saturating_sub(count))),
+        }
     }
 
     fn pointed<'g>(

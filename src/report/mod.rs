@@ -11,6 +11,7 @@ pub use board::Board;
 pub use json::Json;
 pub use lines::Lines;
 pub use recap::closing;
+pub use words::count;
 
 use crate::event::{Event, Listener};
 

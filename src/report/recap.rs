@@ -92,25 +92,22 @@ pub fn closing(ended: &Ended, recap: &Recap, check: bool, command: &str) -> Vec<
             style("done:").green().bold()
         )],
         Ended::Preflight => vec![
-            format!("now:  nothing was changed on any host; {bad} must be mended first"),
+            format!("now:  nothing was changed on any host; mend {bad} first"),
             next(command.to_owned()),
         ],
         Ended::Busy => vec![
             format!("now:  nothing was changed; another run is at work on {bad}"),
-            next(format!("{command}   (when the other run has ended)")),
+            next(format!("wait for its end, then: {command}")),
         ],
         Ended::Unreachable => vec![
-            format!("now:  {bad} could not be reached; what the other hosts report above is true"),
+            format!("now:  {bad} could not be reached; the other hosts are as the table says"),
             next(command.to_owned()),
         ],
         Ended::Stopped => vec![
             format!(
-                "now:  stopped at {bad}; finished steps stay as they are, later plays were not begun, \
-                 the other hosts are as the table says"
+                "now:  {bad} stopped half-way; what was finished stays, and what is due is kept"
             ),
-            next(format!(
-                "mend the cause, then: {command}   (it finds out what is true and goes on from there)"
-            )),
+            next(format!("mend the cause, then: {command}")),
         ],
         Ended::Interrupted => vec![
             "now:  interrupted; every host finished the step it was at".to_owned(),

@@ -23,13 +23,16 @@ const BUSY_PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
 /// One worker's line; an order at a time.
 type WorkerLine = Arc<Mutex<Session>>;
 
+/// By machine and account. A cell is filled once, also when many ask at the same time: a second worker of
+/// one account would find the first one's lock. Who could not be reached stays so: a hundred hosts that delegate
+/// to a dead one must not wait for it one after the other.
+type Seats = HashMap<(String, String), Arc<OnceCell<Result<WorkerLine, Lost>>>>;
+
 pub struct Fleet<'a> {
     prepared: &'a Prepared,
     worker: Arc<Worker>,
     teller: Teller,
-    /// Opened once each, by the first who needs it: a second worker would find the host's lock taken. A
-    /// place that could not be reached stays so.
-    sessions: Mutex<HashMap<Place, Arc<OnceCell<Result<WorkerLine, Lost>>>>>,
+    sessions: Mutex<Seats>,
     next_order: AtomicU32,
     /// Turns true when the run was asked to stop.
     stop: watch::Receiver<bool>,
@@ -177,9 +180,16 @@ impl<'a> Fleet<'a> {
 
     /// Exchanges with a host's workers after login.
     pub async fn round_trips(&self, host: &str) -> u32 {
+        let place = Place {
+            host: host.to_owned(),
+            user: None,
+        };
+        let machine = self
+            .target(&place)
+            .map_or_else(|_| host.to_owned(), |t| t.seat().0);
         let sessions = self.sessions.lock().await;
         let mut sum = 0;
-        for (_, cell) in sessions.iter().filter(|(place, _)| place.host == host) {
+        for (_, cell) in sessions.iter().filter(|((at, _), _)| *at == machine) {
             if let Some(Ok(line)) = cell.get() {
                 sum += line.lock().await.round_trips();
             }
@@ -191,8 +201,8 @@ impl<'a> Fleet<'a> {
     pub async fn close(&self) {
         let cells: Vec<_> = self.sessions.lock().await.drain().collect();
         let sessions = cells.into_iter().filter_map(|(_, cell)| {
-            let line = Arc::try_unwrap(cell).ok()?.into_inner()?.ok()?;
-            Some(Arc::try_unwrap(line).ok()?.into_inner())
+            let line = Arc::into_inner(cell)?.into_inner()?.ok()?;
+            Some(Arc::into_inner(line)?.into_inner())
         });
         futures_util::future::join_all(sessions.map(Session::close)).await;
     }
@@ -211,23 +221,16 @@ impl<'a> Fleet<'a> {
             let first = problems.iter().next().map(|p| p.message.clone());
             Lost::Refused(Failure::new(first.unwrap_or_default()))
         })?;
-        // Who becomes the user that logged in needs no worker of his own, and could not have one.
-        let user = (place.user.as_deref() != Some(target.login())).then(|| place.user.clone());
-        let place = Place {
-            host: place.host.clone(),
-            user: user.flatten(),
-        };
-        let cell = Arc::clone(self.sessions.lock().await.entry(place.clone()).or_default());
-        let opened = cell
-            .get_or_init(|| async { Ok(Arc::new(Mutex::new(self.open(&place, &target).await?))) })
-            .await;
-        opened.clone()
+        let mut sessions = self.sessions.lock().await;
+        let cell = Arc::clone(sessions.entry(target.seat()).or_default());
+        drop(sessions);
+        cell.get_or_init(|| self.open(&target)).await.clone()
     }
 
-    async fn open(&self, place: &Place, target: &ssh::Target) -> Result<Session, Lost> {
+    async fn open(&self, target: &ssh::Target) -> Result<WorkerLine, Lost> {
         let reaching = |phase: &str| {
             self.teller.tell(Event::Reaching {
-                host: place.host.clone(),
+                host: target.name.clone(),
                 phase: phase.to_owned(),
             });
         };
@@ -244,7 +247,7 @@ impl<'a> Fleet<'a> {
                 Err(lost) => return Err(lost),
                 Ok(session) => {
                     reaching("ready");
-                    return Ok(session);
+                    return Ok(Arc::new(Mutex::new(session)));
                 }
             }
         }

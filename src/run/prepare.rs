@@ -6,7 +6,7 @@ use super::target;
 use crate::inventory::{HostPattern, Inventory};
 use crate::plan::{self, Files, HostState, Plan, Tags, World, assumed_facts, common_layer};
 use crate::playbook::{self, Play, Playbook};
-use crate::source::{Library, Problem, Problems, Result};
+use crate::source::{Library, Problem, Problems, Result, nearest};
 use crate::vars::{Layer, Scope, Unresolved};
 use crate::wire::Facts;
 use indexmap::IndexMap;
@@ -107,9 +107,12 @@ impl Prepared {
 
     /// The layer that is the same for all hosts, with what is known of facts.
     pub fn common(&self, facts: &BTreeMap<String, Arc<Layer>>) -> Arc<Layer> {
+        // Never relative for templates: steps run elsewhere.
+        let dir = std::path::absolute(&self.playbook_dir);
+        let dir = dir.unwrap_or_else(|_| self.playbook_dir.clone());
         Arc::new(common_layer(
             &self.inventory,
-            &self.playbook_dir.display().to_string(),
+            &dir.display().to_string(),
             &self.extra,
             facts,
         ))
@@ -167,9 +170,18 @@ impl Prepared {
         let hosts = HostPattern::limit(text).and_then(|p| {
             let hosts = p.select(&self.inventory)?;
             if hosts.is_empty() {
-                return Err(Problem::new(format!("--limit `{text}` matches no host"))
-                    .help("`apim-deploy inventory graph -i INVENTORY` shows what there is")
-                    .into());
+                let known = self
+                    .inventory
+                    .hosts
+                    .keys()
+                    .chain(self.inventory.groups.keys());
+                let near = nearest(text, known.map(String::as_str));
+                let help = match near.filter(|near| *near != text) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "`apim-deploy inventory graph -i INVENTORY` shows what there is".into(),
+                };
+                let problem = Problem::new(format!("--limit `{text}` matches no host"));
+                return Err(problem.help(help).into());
             }
             Ok(hosts)
         });
@@ -326,6 +338,7 @@ fn extra_vars(texts: &[String]) -> Result<Arc<Layer>> {
 fn folder_of(options: &Options) -> PathBuf {
     let path = Path::new(&options.playbook);
     match path.parent() {
+        Some(parent) if path.is_file() && parent == Path::new("") => PathBuf::from("."),
         Some(parent) if path.is_file() => parent.to_path_buf(),
         _ => options.project.clone(),
     }

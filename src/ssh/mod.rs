@@ -97,12 +97,18 @@ impl std::fmt::Display for Lost {
 impl std::error::Error for Lost {}
 
 impl Target {
-    /// Who the worker is when nobody asks it to become another user.
-    pub fn login(&self) -> &str {
-        match self.local && rustix::process::geteuid().is_root() {
-            true => "root",
-            false => &self.user,
-        }
+    /// The machine and the account on it: one worker serves each, as one lock does. Names of this machine
+    /// are one machine.
+    pub fn seat(&self) -> (String, String) {
+        let machine = if self.local { "localhost" } else { &self.name };
+        let is_root = self.local && rustix::process::geteuid().is_root();
+        let account = match (self.r#become, self.local) {
+            (true, _) => &self.become_user,
+            (false, true) if is_root => "root",
+            (false, true) => "",
+            (false, false) => &self.user,
+        };
+        (machine.to_owned(), account.to_owned())
     }
 
     /// The host as messages name it: `gw-1 (10.0.0.5:22)`.

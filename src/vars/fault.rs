@@ -110,6 +110,22 @@ impl Fault {
                 reason: lowered(message),
                 ..Self::plain("the template cannot be read")
             },
+            // A filter or test was given nothing: what matters is which name that was.
+            (_, false) if message.contains("but got `none`") => {
+                let given = range.clone().and_then(|range| text.get(range));
+                let name = given.map_or_else(|| "this".to_owned(), |name| format!("`{name}`"));
+                Self::plain(format!("{name} has no value"))
+            }
+            (_, false) if message.contains("but got `undefined`") => {
+                let given = range.clone().and_then(|range| text.get(range));
+                match given.filter(|name| is_name(name)) {
+                    Some(name) => Self::unknown_name(name),
+                    None => Self {
+                        is_absence: true,
+                        ..Self::plain("this is not defined")
+                    },
+                }
+            }
             (_, false) => Self::plain(lowered(message)),
         };
         Self {
@@ -135,6 +151,10 @@ fn missing_field(field: &str, message: &str) -> Fault {
         is_absence: true,
         ..Fault::plain(format!("there is no field `{field}`"))
     }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 fn some_of(names: &[&str]) -> String {

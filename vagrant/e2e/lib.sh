@@ -23,10 +23,13 @@ out=$(mktemp -d "${TMPDIR:-/tmp}/apim-lab.XXXXXX")
 
 api_host=api.lab.test
 portal_host=apim.lab.test
-mi_host=mi.lab.test
-# The sample API and a path of the integration layer that answer on a fresh deployment.
-api_path=${LAB_API_PATH:-/pizzashack/1.0.0/menu}
-mi_path=${LAB_MI_PATH:-/}
+# The balancer passes MI's TLS through on its own port.
+mi_host=mi.lab.test:8253
+si_host=si.lab.test
+# API-M's own health-check API takes the way of every API call; MI and SI have the samples of group_vars.
+api_path=${LAB_API_PATH:-/health-check}
+mi_path=${LAB_MI_PATH:-/hello}
+si_url=http://$si_host:8006/hello
 si_login=admin:$(awk '$1 == "wso2_admin_password:" { print $2 }' "$root/inventories/vagrant/group_vars/all.yaml")
 
 failures=0
@@ -149,19 +152,24 @@ deploy() {
   fi
 }
 
-# One "host<TAB>task" a line, of the steps with this outcome in the last run's JSON.
+# "host, task, item, what exactly" a line, of the steps with this outcome in the last run's JSON.
 steps_that() {
-  jq -r --arg outcome "$1" 'select(.event == "step" and .outcome == $outcome) | [.host, .task] | @tsv' "$stdout" | sort -u
+  jq -r --arg outcome "$1" '
+    select(.event == "step" and .outcome == $outcome)
+    | [.host, .task, .item // "-", (.changes // [] | join(", "))] | @tsv' "$stdout" | sort
 }
 
-# One "host changed" a line of the last run's recap, whether it is one event per host or one for all.
+# The differences of files that the last run showed, each with its host.
+diffs() {
+  jq -cS 'select(.event == "step" and .diffs) | .host as $host | .diffs[] | {host: $host} + .' "$stdout" | sort
+}
+
+# "host round-trips" a line of the last run's recap.
+round_trips() { jq -r 'select(.event == "recap") | .hosts | to_entries[] | "\(.key) \(.value.round_trips)"' "$stdout"; }
+
+# One "host changed" a line of the last run's recap.
 changed_counts() {
-  jq -r '
-    select(.event == "recap")
-    | if has("changed") then [.]
-      elif (.hosts | type) == "array" then .hosts
-      else (.hosts | to_entries | map(.value + {host: .key})) end
-    | .[] | "\(.host) \(.changed)"' "$stdout" | sort
+  jq -r 'select(.event == "recap") | .hosts | to_entries[] | "\(.key) \(.value.changed)"' "$stdout" | sort
 }
 
 # --- machines ---------------------------------------------------------------------------------------------------------
@@ -199,19 +207,26 @@ processes() {
   done
 }
 
-# Those of all machines but one, and those of the products only.
-processes_but() { processes | awk -v name="$1" '$1 != name'; }
+# Those of all machines but one, which may be broken, and those of the products only.
+processes_but() {
+  local -a names
+  mapfile -t names < <(machine_names | awk -v name="$1" '$1 != name')
+  processes "${names[@]}"
+}
 java_processes() { processes | awk '$2 == "(java)"'; }
 
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 balancer=$(address_of lb-1)
 
-# ask HOST PATH: "status node" of one request through the balancer. The lab's certificates are its own (-k), and its
-# names are in no DNS (--resolve).
+# ask HOST[:PORT] PATH: "status node" of one request through the balancer. The lab's certificates are its own (-k), and
+# its names are in no DNS (--resolve).
 ask() {
-  local seen
-  if seen=$(curl --silent --insecure --max-time 15 --resolve "$1:443:$balancer" --output /dev/null \
+  local seen port=443
+  if [[ $1 == *:* ]]; then
+    port=${1##*:}
+  fi
+  if seen=$(curl --silent --insecure --max-time 15 --resolve "${1%:*}:$port:$balancer" --output /dev/null \
     --write-out '%{http_code} %header{x-node}' "https://$1$2"); then
     printf '%s\n' "${seen/% / -}"
   else
@@ -233,6 +248,12 @@ nodes() { answers "$@" | awk '{ print $3 }' | sort -u | paste -sd' '; }
 # si_state NAME: Active or Passive
 si_state() {
   curl --silent --max-time 5 --user "$si_login" "http://$(address_of "$1"):9090/statistics" | jq -r '.haStatus // "none"'
+}
+
+# stream_event: "status node" of one event sent through the balancer to the sample Siddhi app.
+stream_event() {
+  curl --silent --max-time 10 --resolve "$si_host:8006:$balancer" --output /dev/null --write-out '%{http_code} %header{x-node}' \
+    --json '{"event":{"name":"lab","amount":1}}' "$si_url" || true
 }
 
 si_states() {
@@ -265,12 +286,22 @@ steady_stop_if_running() {
   fi
 }
 
-# steady_stop WHAT: no request may have failed. A 404 comes from a node that serves: only 5xx and no answer are failures.
+# steady_stop WHAT [ALLOWED]: no request may have failed, or no more than so many. A 404 comes from a node that serves:
+# only 5xx and no answer are failures.
 steady_stop() {
+  local allowed=${2:-0} failed sent
   steady_stop_if_running
-  printf '   sent  %d requests meanwhile: %s\n' "$(wc -l <"$steady_file")" \
-    "$(sort "$steady_file" | uniq -c | awk '{ $1 = $1; print }' | paste -sd';')"
-  expect "$1: requests that failed" 0 "$(awk '$1 !~ /^[234]/' "$steady_file" | wc -l)"
+  sent=$(wc -l <"$steady_file")
+  failed=$(awk '$1 !~ /^[234]/' "$steady_file" | wc -l)
+  printf '   sent  %d requests meanwhile: %s\n' "$sent" \
+    "$(sort "$steady_file" | uniq -c | awk '{ $1 = $1; print }' | paste -sd';' | sed 's/;/; /g')"
+  if ((sent == 0)); then
+    fail "$1: requests sent" "some" "$sent"
+  elif ((failed <= allowed)); then
+    pass "$1: requests that failed: $failed of $sent (allowed: $allowed)"
+  else
+    fail "$1: requests that failed" "at most $allowed" "$failed of $sent"
+  fi
 }
 
 # The portals' sessions live in one node, so the balancer keeps a client on its node: one of the two answers.
@@ -284,4 +315,15 @@ both_serve() {
   expect_within 60 "nodes behind $api_host" "apim-1 apim-2" nodes "$api_host" "$api_path" 12
   expect_within 60 "nodes behind $mi_host" "mi-1 mi-2" nodes "$mi_host" "$mi_path" 12
   expect_within 60 "stream integrators" "Active Passive" si_states
+  expect_within 60 "an event through the balancer" "200 $(si_active)" stream_event
+}
+
+si_active() {
+  local name
+  for name in si-1 si-2; do
+    if [[ $(si_state "$name") == Active ]]; then
+      printf '%s\n' "$name"
+      return
+    fi
+  done
 }

@@ -1,7 +1,8 @@
 //! Blocks on the walk. A block whose every step can be decided now goes out whole, and the worker does the
 //! rescuing; any other is walked stage by stage.
 
-use super::{Answer, Cursor, Frame, Place, Progress, Stage, is_block};
+use super::{Answer, Cursor, Frame, Progress, Stage, is_block};
+use crate::plan::place::Place;
 use crate::plan::state::HostState;
 use crate::plan::verdict;
 use crate::playbook::{Action as Written, Task};
@@ -22,18 +23,14 @@ impl<'a> Cursor<'a> {
     ) -> Result<Progress<'a>, Problem> {
         let before = (host.clone(), self.registers.len());
         let mut at = place.cloned();
-        match self.whole(host, task, over, &mut at) {
-            Ok(Some(block)) => {
-                let at = at.unwrap_or_else(|| Place {
-                    host: host.name.clone(),
-                    user: None,
-                });
-                return Ok(Progress::Items(at, vec![Item::Block(block)]));
-            }
-            Err(Unresolved::Wrong(problem)) if self.preview => return Err(*problem),
-            // A mistake is met where it stands: what comes before it runs, and `rescue` takes it.
-            Ok(None) | Err(_) => {}
+        if let Ok(Some(block)) = self.whole(host, task, over, &mut at) {
+            let at = at.unwrap_or_else(|| Place {
+                host: host.name.clone(),
+                user: None,
+            });
+            return Ok(Progress::Items(at, vec![Item::Block(block)]));
         }
+        // Walked, a mistake stands alone, and `rescue` may answer it.
         let first = before.0.next_step;
         *host = before.0;
         self.registers.truncate(before.1);

@@ -6,6 +6,7 @@ mod register;
 
 use register::Register;
 
+use super::place::Place;
 use super::state::HostState;
 use super::step::{Planned, Stepping, handler_key};
 use super::verdict::{self, Verdict};
@@ -20,16 +21,6 @@ use std::sync::Arc;
 
 /// How deep includes and blocks may stand in one another.
 const DEEPEST: usize = 100;
-
-/// Whose worker carries a list of steps.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-pub struct Place {
-    /// The host itself, or the one the task is delegated to.
-    pub host: String,
-    /// The user to become; `None` is the one who logged in.
-    pub user: Option<String>,
-}
-
 /// What comes next for the host.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Turn {
@@ -281,7 +272,13 @@ impl<'a> Cursor<'a> {
             Ok(progress) => Ok(progress),
             // What comes before it is carried out, as if nobody knew yet.
             Err(_) if !clear => Ok(Progress::FlushFirst),
-            Err(Unresolved::Wrong(problem)) => Err(*problem),
+            Err(Unresolved::Wrong(problem)) => {
+                if self.preview {
+                    // What it would have registered is no second mistake.
+                    self.expect(host, task, over);
+                }
+                Err(*problem)
+            }
             Err(Unresolved::Pending { name, task: after }) => {
                 self.deferred(host, task, over, &name, after)
             }
@@ -304,6 +301,12 @@ impl<'a> Cursor<'a> {
             .at(&task.span)
             .help(format!("guard the task with `when: {name} is defined`")));
         }
+        let title = self.expect(host, task, over);
+        Ok(Progress::Deferred { title, after })
+    }
+
+    /// Marks the names that the task will define; answers its title.
+    fn expect(&self, host: &mut HostState, task: &Task, over: &[Arc<Layer>]) -> String {
         let title = self.stepping(host, task, over, None).title(over);
         if let Some(register) = &task.register {
             host.expect(register, &title);
@@ -317,7 +320,7 @@ impl<'a> Cursor<'a> {
                 host.expect(&entry.key, &title);
             }
         }
-        Ok(Progress::Deferred { title, after })
+        title
     }
 
     fn stepping<'s>(
