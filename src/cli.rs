@@ -266,7 +266,9 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
 fn typed(args: impl Iterator<Item = String>) -> String {
     let secret = |name: &str| {
         let name = name.to_lowercase();
-        ["pass", "secret", "token", "key"].iter().any(|word| name.contains(word))
+        ["pass", "secret", "token", "key"]
+            .iter()
+            .any(|word| name.contains(word))
     };
     let shown = args.map(|arg| match arg.split_once('=') {
         Some((name, _)) if secret(name) => format!("{name}=..."),
@@ -470,7 +472,15 @@ mod tests {
 
     #[test]
     fn a_command_is_shown_without_its_secrets() {
-        let args = ["apim-deploy", "run", "-e", "db_password=x1", "-e", "heap=1g", "a b"];
+        let args = [
+            "apim-deploy",
+            "run",
+            "-e",
+            "db_password=x1",
+            "-e",
+            "heap=1g",
+            "a b",
+        ];
         assert_eq!(
             typed(args.map(str::to_owned).into_iter()),
             "apim-deploy run -e db_password=... -e heap=1g 'a b'"

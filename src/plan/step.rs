@@ -112,6 +112,7 @@ impl Stepping<'_> {
             handler: self.handler.clone(),
             changed_when: verdict::literals(&self.task.changed_when).filter(|_| !verdict),
             failed_when: verdict::literals(&self.task.failed_when).filter(|_| !verdict),
+            undecided: verdict,
             ignore_errors: false,
             no_log: false,
             wants_result: verdict || self.task.register.is_some(),
@@ -261,6 +262,27 @@ impl Stepping<'_> {
         }
         keys.dedup();
         Ok(keys)
+    }
+
+    /// Of the handlers that the task notifies, those that another worker carries: a host's record of
+    /// what is due is its own.
+    pub fn afar(&self, at: &Place, keys: &[String]) -> Vec<(Place, String)> {
+        let handlers = self.world.play.handlers.iter();
+        handlers
+            .map(|handler| (handler, handler_key(handler)))
+            .filter(|(_, key)| keys.contains(key))
+            .filter_map(|(handler, key)| {
+                let stepping = Stepping {
+                    task: handler,
+                    over: &[],
+                    handler: None,
+                    ..*self
+                };
+                // What cannot be known yet is taken to be the usual.
+                let place = stepping.place().ok().filter(|place| place != at)?;
+                Some((place, key))
+            })
+            .collect()
     }
 
     /// Whose worker carries the steps.

@@ -23,8 +23,9 @@ const BUSY_PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
 /// One worker's line; an order at a time.
 type WorkerLine = Arc<Mutex<Session>>;
 
-/// By machine and account. A cell is filled once, by the first who needs it: a second worker of one account would
-/// find the first one's lock. A machine that could not be reached stays so.
+/// By machine and account. A cell is filled once, also when many ask at the same time: a second worker of
+/// one account would find the first one's lock. Who could not be reached stays so: a hundred hosts that delegate
+/// to a dead one must not wait for it one after the other.
 type Seats = HashMap<(String, String), Arc<OnceCell<Result<WorkerLine, Lost>>>>;
 
 pub struct Fleet<'a> {
@@ -98,7 +99,22 @@ impl<'a> Fleet<'a> {
         &self,
         place: &Place,
         items: Vec<Item>,
+        hear: impl FnMut(&FromWorker),
+    ) -> Result<Carried, Lost> {
+        self.exchange(place, items, hear, true).await
+    }
+
+    /// Sets a worker's records right: nobody hears of it, and a run that ends does it all the same.
+    pub async fn note(&self, place: &Place, items: Vec<Item>) -> Result<Carried, Lost> {
+        self.exchange(place, items, |_| {}, false).await
+    }
+
+    async fn exchange(
+        &self,
+        place: &Place,
+        items: Vec<Item>,
         mut hear: impl FnMut(&FromWorker),
+        may_stop: bool,
     ) -> Result<Carried, Lost> {
         let line = self.line(place).await?;
         let mut session = line.lock().await;
@@ -117,7 +133,7 @@ impl<'a> Fleet<'a> {
         let mut open = ids(&order.items);
         session.send(&ToWorker::Carry(order)).await?;
         let mut stop = self.stop.clone();
-        let mut asked_to_stop = false;
+        let mut asked_to_stop = !may_stop;
         let mut told = Vec::new();
         loop {
             let message = tokio::select! {
@@ -185,8 +201,8 @@ impl<'a> Fleet<'a> {
     pub async fn close(&self) {
         let cells: Vec<_> = self.sessions.lock().await.drain().collect();
         let sessions = cells.into_iter().filter_map(|(_, cell)| {
-            let line = Arc::try_unwrap(cell).ok()?.into_inner()?.ok()?;
-            Some(Arc::try_unwrap(line).ok()?.into_inner())
+            let line = Arc::into_inner(cell)?.into_inner()?.ok()?;
+            Some(Arc::into_inner(line)?.into_inner())
         });
         futures_util::future::join_all(sessions.map(Session::close)).await;
     }
@@ -205,14 +221,13 @@ impl<'a> Fleet<'a> {
             let first = problems.iter().next().map(|p| p.message.clone());
             Lost::Refused(Failure::new(first.unwrap_or_default()))
         })?;
-        let cell = Arc::clone(self.sessions.lock().await.entry(target.seat()).or_default());
-        let opened = cell
-            .get_or_init(|| async { Ok(Arc::new(Mutex::new(self.open(&target).await?))) })
-            .await;
-        opened.clone()
+        let mut sessions = self.sessions.lock().await;
+        let cell = Arc::clone(sessions.entry(target.seat()).or_default());
+        drop(sessions);
+        cell.get_or_init(|| self.open(&target)).await.clone()
     }
 
-    async fn open(&self, target: &ssh::Target) -> Result<Session, Lost> {
+    async fn open(&self, target: &ssh::Target) -> Result<WorkerLine, Lost> {
         let reaching = |phase: &str| {
             self.teller.tell(Event::Reaching {
                 host: target.name.clone(),
@@ -232,7 +247,7 @@ impl<'a> Fleet<'a> {
                 Err(lost) => return Err(lost),
                 Ok(session) => {
                     reaching("ready");
-                    return Ok(session);
+                    return Ok(Arc::new(Mutex::new(session)));
                 }
             }
         }

@@ -23,17 +23,12 @@ impl<'a> Cursor<'a> {
     ) -> Result<Progress<'a>, Problem> {
         let before = (host.clone(), self.registers.len());
         let mut at = place.cloned();
-        match self.whole(host, task, over, &mut at) {
-            Ok(Some(block)) => {
-                let at = at.unwrap_or_else(|| Place {
-                    host: host.name.clone(),
-                    user: None,
-                });
-                return Ok(Progress::Items(at, vec![Item::Block(block)]));
-            }
-            Err(Unresolved::Wrong(problem)) if self.preview => return Err(*problem),
-            // A mistake is met where it stands: what comes before it runs, and `rescue` takes it.
-            Ok(None) | Err(_) => {}
+        if let Ok(Some(block)) = self.whole(host, task, over, &mut at) {
+            let at = at.unwrap_or_else(|| Place {
+                host: host.name.clone(),
+                user: None,
+            });
+            return Ok(Progress::Items(at, vec![Item::Block(block)]));
         }
         let first = before.0.next_step;
         *host = before.0;
@@ -127,7 +122,7 @@ impl<'a> Cursor<'a> {
             if at.get_or_insert_with(|| place.clone()) != &place {
                 return Ok(None);
             }
-            items.extend(self.commit(host, task, planned));
+            items.extend(self.commit(host, task, &place, planned));
         }
         Ok(Some(items))
     }
