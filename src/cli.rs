@@ -252,9 +252,7 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
     })?;
     runtime.shutdown_background();
     if output.output != Output::Json {
-        let typed: Vec<String> = std::env::args().collect();
-        let command = shlex::try_join(typed.iter().map(String::as_str));
-        let command = command.unwrap_or_else(|_| typed.join(" "));
+        let command = typed(std::env::args());
         for line in report::closing(&ended, &recap, check, &command) {
             report::line(&line);
         }
@@ -264,20 +262,23 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
 
 /// The command line as it can be shown and pasted: quoted, and without the secrets that `-e` may carry.
 fn typed(args: impl Iterator<Item = String>) -> String {
-    let secret = |name: &str| {
-        let name = name.to_lowercase();
-        ["pass", "secret", "token", "key"]
-            .iter()
-            .any(|word| name.contains(word))
-    };
-    let shown = args.map(|arg| match arg.split_once('=') {
-        Some((name, _)) if secret(name) => format!("{name}=..."),
-        _ => match shlex::try_quote(&arg) {
-            Ok(quoted) => quoted.into_owned(),
-            Err(_) => arg,
-        },
-    });
-    shown.collect::<Vec<_>>().join(" ")
+    let shown: Vec<String> = args.map(|arg| shown(&arg)).collect();
+    shown.join(" ")
+}
+
+fn shown(arg: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    let lower = arg.to_lowercase();
+    let names_a_secret = ["pass", "secret", "token", "key"]
+        .iter()
+        .any(|word| lower.contains(word));
+    match arg.split_once('=') {
+        Some((name, value)) if names_a_secret && !value.contains('=') => format!("{name}=..."),
+        Some(_) if names_a_secret => "'...'".to_owned(),
+        None if names_a_secret && arg.starts_with('{') => "'...'".to_owned(),
+        _ if !arg.is_empty() && arg.chars().all(is_plain) => arg.to_owned(),
+        _ => shlex::try_quote(arg).map_or_else(|_| arg.to_owned(), |q| q.into_owned()),
+    }
 }
 
 /// The first Ctrl-C lets the current steps finish; the second leaves at once.
@@ -485,5 +486,6 @@ mod tests {
             typed(args.map(str::to_owned).into_iter()),
             "apim-deploy run -e db_password=... -e heap=1g 'a b'"
         );
+        assert_eq!(typed(["a=1 token=x".to_owned()].into_iter()), "'...'");
     }
 }
