@@ -151,7 +151,7 @@ impl Run<'_> {
                     hosts: batch.clone(),
                 });
             }
-            world.batch = batch.clone();
+            world.begin(batch.clone());
             let lost = self.batch(&world, &batch).await;
             self.judge(world.play, &batch, lost);
             if self.stopped.is_some() {
