@@ -235,6 +235,7 @@ fn plan(args: PlanArgs) -> Exit {
 fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Exit> {
     let check = options.check;
     let prepared = Prepared::new(options).map_err(|p| refuse(&p))?;
+    let scrub = prepared.scrub();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -242,7 +243,7 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
     let (ended, recap) = runtime.block_on(async {
         let worker = Worker::this_program()
             .map_err(|e| bug(&format!("this program cannot read itself: {e}")))?;
-        let (teller, told) = Teller::start(Remember::new(reporter(output)), prepared.scrub());
+        let (teller, told) = Teller::start(Remember::new(reporter(output)), scrub.clone());
         let stop = stop_on_signals(teller.clone());
         let ended = run::execute(&prepared, Arc::new(worker), &teller, stop).await;
         drop(teller);
@@ -252,7 +253,7 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
     })?;
     runtime.shutdown_background();
     if output.output != Output::Json {
-        let typed: Vec<String> = std::env::args().collect();
+        let typed: Vec<String> = std::env::args().map(|word| scrub.hide(&word)).collect();
         let command = shlex::try_join(typed.iter().map(String::as_str));
         let command = command.unwrap_or_else(|_| typed.join(" "));
         for line in report::closing(&ended, &recap, check, &command) {

@@ -317,3 +317,40 @@ fn who_becomes_himself_needs_no_second_worker() {
 ");
     assert_eq!(ran.code, Some(0), "{}", ran.said);
 }
+
+#[test]
+fn secrets_of_files_mappings_and_the_command_line_are_not_told() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("more.yaml"), "file_password: from-a-file\n").unwrap();
+    std::fs::write(
+        dir.path().join("hosts.yaml"),
+        format!("{HOST}  vars:\n    db: {{ admin_password: in-a-mapping }}\n"),
+    )
+    .unwrap();
+    let ran = run_in(
+        dir.path(),
+        r#"
+- name: secrets
+  hosts: all
+  vars_files: [more.yaml]
+  tasks:
+    - debug: { msg: "{{ file_password }} {{ db.admin_password }} {{ typed_password }}" }
+    - name: each
+      debug: { msg: x }
+      loop: [an-item-of-its-own]
+      when: item == 'other'
+      no_log: true
+    - fail: { msg: x }
+"#,
+        &["-e", "typed_password=as-an-argument"],
+    );
+    assert_eq!(ran.code, Some(4), "{}", ran.said);
+    for secret in [
+        "from-a-file",
+        "in-a-mapping",
+        "as-an-argument",
+        "of-its-own",
+    ] {
+        assert!(!ran.says(secret), "{secret}: {}", ran.said);
+    }
+}
