@@ -354,3 +354,26 @@ fn secrets_of_files_mappings_and_the_command_line_are_not_told() {
         assert!(!ran.says(secret), "{secret}: {}", ran.said);
     }
 }
+
+#[test]
+fn the_item_of_an_include_decides_nothing_for_a_loop_inside() {
+    let dir = tempfile::tempdir().unwrap();
+    let tasks = dir.path().join("roles/r/tasks");
+    std::fs::create_dir_all(&tasks).unwrap();
+    std::fs::write(
+        tasks.join("main.yaml"),
+        "- { include_tasks: each.yaml, loop: [x] }\n",
+    )
+    .unwrap();
+    let each = r#"- debug: { msg: "inner {{ item }}" }
+  loop: [a]
+  when: item == 'a'
+"#;
+    std::fs::write(tasks.join("each.yaml"), each).unwrap();
+    let ran = run_in(
+        dir.path(),
+        "- { name: nested, hosts: all, roles: [r] }\n",
+        &[],
+    );
+    assert!(ran.says("inner a"), "{}", ran.said);
+}

@@ -39,8 +39,12 @@ impl Stepping<'_> {
             return Ok(vec![self.step(self.over.to_vec(), None)?]);
         };
         // A condition that does not read the item decides for all of them, also when the list
-        // could not be made on this host.
-        if let Ok(Some(reason)) = self.refused(self.over) {
+        // could not be made on this host. A name of the item's that stands for something else already, such as
+        // the item of an include around it, says nothing about it.
+        let ladder = self.world.ladder(self.host, Some(self.task), self.over);
+        if ladder.get(&each.variable).is_none()
+            && let Ok(Some(reason)) = self.refused(self.over)
+        {
             return Ok(vec![self.skip(self.over.to_vec(), None, reason)]);
         }
         let items = self.items(each)?;
