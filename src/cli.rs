@@ -187,6 +187,9 @@ enum Output {
 
 /// Parses the command line and carries it out.
 pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        std::process::exit(i32::from(bug(&panic.to_string()).code()));
+    }));
     // clap itself ends with 2 for a wrong command line, and 0 for --help.
     match Cli::parse().command {
         Command::Run(args) => run(&args).into(),
