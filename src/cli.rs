@@ -187,6 +187,9 @@ enum Output {
 
 /// Parses the command line and carries it out.
 pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        std::process::exit(i32::from(bug(&panic.to_string()).code()));
+    }));
     // clap itself ends with 2 for a wrong command line, and 0 for --help.
     match Cli::parse().command {
         Command::Run(args) => run(&args).into(),
@@ -235,6 +238,7 @@ fn plan(args: PlanArgs) -> Exit {
 fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Exit> {
     let check = options.check;
     let prepared = Prepared::new(options).map_err(|p| refuse(&p))?;
+    let scrub = prepared.scrub();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -242,7 +246,7 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
     let (ended, recap) = runtime.block_on(async {
         let worker = Worker::this_program()
             .map_err(|e| bug(&format!("this program cannot read itself: {e}")))?;
-        let (teller, told) = Teller::start(Remember::new(reporter(output)), prepared.scrub());
+        let (teller, told) = Teller::start(Remember::new(reporter(output)), scrub.clone());
         let stop = stop_on_signals(teller.clone());
         let ended = run::execute(&prepared, Arc::new(worker), &teller, stop).await;
         drop(teller);
@@ -252,7 +256,7 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
     })?;
     runtime.shutdown_background();
     if output.output != Output::Json {
-        let command = typed(std::env::args());
+        let command = typed(std::env::args().map(|word| scrub.hide(&word)));
         for line in report::closing(&ended, &recap, check, &command) {
             report::line(&line);
         }

@@ -317,3 +317,63 @@ fn who_becomes_himself_needs_no_second_worker() {
 ");
     assert_eq!(ran.code, Some(0), "{}", ran.said);
 }
+
+#[test]
+fn secrets_of_files_mappings_and_the_command_line_are_not_told() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("more.yaml"), "file_password: from-a-file\n").unwrap();
+    std::fs::write(
+        dir.path().join("hosts.yaml"),
+        format!("{HOST}  vars:\n    db: {{ admin_password: in-a-mapping }}\n"),
+    )
+    .unwrap();
+    let ran = run_in(
+        dir.path(),
+        r#"
+- name: secrets
+  hosts: all
+  vars_files: [more.yaml]
+  tasks:
+    - debug: { msg: "{{ file_password }} {{ db.admin_password }} {{ typed_password }}" }
+    - name: each
+      debug: { msg: x }
+      loop: [an-item-of-its-own]
+      when: item == 'other'
+      no_log: true
+    - fail: { msg: x }
+"#,
+        &["-e", "typed_password=as-an-argument"],
+    );
+    assert_eq!(ran.code, Some(4), "{}", ran.said);
+    for secret in [
+        "from-a-file",
+        "in-a-mapping",
+        "as-an-argument",
+        "of-its-own",
+    ] {
+        assert!(!ran.says(secret), "{secret}: {}", ran.said);
+    }
+}
+
+#[test]
+fn the_item_of_an_include_decides_nothing_for_a_loop_inside() {
+    let dir = tempfile::tempdir().unwrap();
+    let tasks = dir.path().join("roles/r/tasks");
+    std::fs::create_dir_all(&tasks).unwrap();
+    std::fs::write(
+        tasks.join("main.yaml"),
+        "- { include_tasks: each.yaml, loop: [x] }\n",
+    )
+    .unwrap();
+    let each = r#"- debug: { msg: "inner {{ item }}" }
+  loop: [a]
+  when: item == 'a'
+"#;
+    std::fs::write(tasks.join("each.yaml"), each).unwrap();
+    let ran = run_in(
+        dir.path(),
+        "- { name: nested, hosts: all, roles: [r] }\n",
+        &[],
+    );
+    assert!(ran.says("inner a"), "{}", ran.said);
+}

@@ -151,7 +151,7 @@ impl Run<'_> {
                     hosts: batch.clone(),
                 });
             }
-            world.batch = batch.clone();
+            world.begin(batch.clone());
             let lost = self.batch(&world, &batch).await;
             self.judge(world.play, &batch, lost);
             if self.stopped.is_some() {
@@ -240,7 +240,14 @@ impl Run<'_> {
             }
             Driven::Failed => "a task failed".to_owned(),
             Driven::Lost(lost) => {
-                self.tally.unreachable(&name);
+                match &lost {
+                    Lost::Unreachable(_) => self.tally.unreachable(&name),
+                    // It was reached: its worker died, or another one could not be had.
+                    Lost::Refused(failure) | Lost::Busy(failure) => {
+                        let outcome = Outcome::Failed(failure.clone());
+                        self.tally.count(&name, host.next_task, &outcome, false);
+                    }
+                }
                 self.teller.tell(Event::Unreachable {
                     host: name.clone(),
                     failure: lost.failure().clone(),

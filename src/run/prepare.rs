@@ -97,7 +97,19 @@ impl Prepared {
 
     /// What must never be shown.
     pub fn scrub(&self) -> Scrub {
-        Scrub::new(&self.inventory, &self.extra, &self.common_without_facts())
+        let common = self.common_without_facts();
+        let ladders: Vec<_> = (0..self.playbook.plays.len())
+            .filter_map(|at| {
+                // Plays and roles say the same of every host.
+                let host = self.hosts.get(at)?.first()?;
+                let state = HostState::new(host, &assumed_facts(host), vec![]);
+                Some(
+                    self.world(at, Arc::clone(&common))?
+                        .ladder(&state, None, &[]),
+                )
+            })
+            .collect();
+        Scrub::new(&self.inventory, &self.extra, &common, &ladders)
     }
 
     /// The layer that is the same for all hosts, as far as it is known before they are asked.
