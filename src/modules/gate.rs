@@ -173,7 +173,11 @@ impl<'a> Watch<'a> {
         let mut had_to_wait = false;
         loop {
             let Some(missing) = self.look()? else {
-                return if had_to_wait { self.stay_ready() } else { Ok(()) };
+                return if had_to_wait {
+                    self.stay_ready()
+                } else {
+                    Ok(())
+                };
             };
             had_to_wait = true;
             if patience.is_over() {
@@ -190,7 +194,8 @@ impl<'a> Watch<'a> {
     fn stay_ready(&self) -> Result<()> {
         let patience = Patience::new(self.system, self.gate.min_healthy_time);
         while !patience.is_over() {
-            self.system.progress(&format!("ready since {}", spoken(patience.waited())));
+            self.system
+                .progress(&format!("ready since {}", spoken(patience.waited())));
             patience.rest(Duration::from_secs(1));
             if let Some(missing) = self.look()? {
                 return Err(self.in_vain(format!(
