@@ -377,3 +377,27 @@ fn the_item_of_an_include_decides_nothing_for_a_loop_inside() {
     );
     assert!(ran.says("inner a"), "{}", ran.said);
 }
+
+#[test]
+fn nobody_goes_on_without_what_runs_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let two = format!("{HOST}    b: {{ ansible_connection: local }}\n");
+    std::fs::write(dir.path().join("hosts.yaml"), two).unwrap();
+    let ran = run_in(
+        dir.path(),
+        r"
+- name: migration
+  hosts: all
+  tasks:
+    - { name: migrate, fail: { msg: broken }, run_once: true }
+    - { name: after, debug: { msg: went on } }
+- name: next
+  hosts: all
+  tasks:
+    - { name: later, debug: { msg: went on } }
+",
+        &[],
+    );
+    assert_eq!(ran.code, Some(4), "{}", ran.said);
+    assert!(!ran.says("went on"), "{}", ran.said);
+}
