@@ -401,3 +401,19 @@ fn nobody_goes_on_without_what_runs_once() {
     assert_eq!(ran.code, Some(4), "{}", ran.said);
     assert!(!ran.says("went on"), "{}", ran.said);
 }
+
+#[test]
+fn a_command_that_may_fail_ran_all_the_same() {
+    let ran = run(r#"
+- name: may fail
+  hosts: all
+  tasks:
+    - { name: tried, command: "false", failed_when: false, register: r, notify: restart }
+    - debug: { msg: "changed {{ r.changed }}" }
+  handlers:
+    - { name: restart, debug: { msg: the handler ran } }
+"#);
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    assert!(ran.says("changed true"), "{}", ran.said);
+    assert!(ran.says("the handler ran"), "{}", ran.said);
+}
