@@ -417,3 +417,22 @@ fn a_command_that_may_fail_ran_all_the_same() {
     assert!(ran.says("changed true"), "{}", ran.said);
     assert!(ran.says("the handler ran"), "{}", ran.said);
 }
+
+#[test]
+fn run_once_is_kept_or_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let two = format!("{HOST}    b: {{ ansible_connection: local }}\n");
+    std::fs::write(dir.path().join("hosts.yaml"), two).unwrap();
+    let playbook = r#"
+- name: once
+  hosts: all
+  tasks:
+    - { name: each, debug: { msg: "here is {{ inventory_hostname }}" }, run_once: false, changed_when: true, notify: restart }
+  handlers:
+    - { name: restart, debug: { msg: x }, HERE }
+"#;
+    let ran = run_in(dir.path(), &playbook.replace("HERE", "become: false"), &[]);
+    assert!(ran.says("here is b"), "{}", ran.said);
+    let ran = run_in(dir.path(), &playbook.replace("HERE", "run_once: true"), &[]);
+    assert_eq!(ran.code, Some(2), "{}", ran.said);
+}
