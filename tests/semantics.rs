@@ -377,3 +377,62 @@ fn the_item_of_an_include_decides_nothing_for_a_loop_inside() {
     );
     assert!(ran.says("inner a"), "{}", ran.said);
 }
+
+#[test]
+fn nobody_goes_on_without_what_runs_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let two = format!("{HOST}    b: {{ ansible_connection: local }}\n");
+    std::fs::write(dir.path().join("hosts.yaml"), two).unwrap();
+    let ran = run_in(
+        dir.path(),
+        r"
+- name: migration
+  hosts: all
+  tasks:
+    - { name: migrate, fail: { msg: broken }, run_once: true }
+    - { name: after, debug: { msg: went on } }
+- name: next
+  hosts: all
+  tasks:
+    - { name: later, debug: { msg: went on } }
+",
+        &[],
+    );
+    assert_eq!(ran.code, Some(4), "{}", ran.said);
+    assert!(!ran.says("went on"), "{}", ran.said);
+}
+
+#[test]
+fn a_command_that_may_fail_ran_all_the_same() {
+    let ran = run(r#"
+- name: may fail
+  hosts: all
+  tasks:
+    - { name: tried, command: "false", failed_when: false, register: r, notify: restart }
+    - debug: { msg: "changed {{ r.changed }}" }
+  handlers:
+    - { name: restart, debug: { msg: the handler ran } }
+"#);
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    assert!(ran.says("changed true"), "{}", ran.said);
+    assert!(ran.says("the handler ran"), "{}", ran.said);
+}
+
+#[test]
+fn run_once_is_kept_or_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let two = format!("{HOST}    b: {{ ansible_connection: local }}\n");
+    std::fs::write(dir.path().join("hosts.yaml"), two).unwrap();
+    let playbook = r#"
+- name: once
+  hosts: all
+  tasks:
+    - { name: each, debug: { msg: "here is {{ inventory_hostname }}" }, run_once: false, changed_when: true, notify: restart }
+  handlers:
+    - { name: restart, debug: { msg: x }, HERE }
+"#;
+    let ran = run_in(dir.path(), &playbook.replace("HERE", "become: false"), &[]);
+    assert!(ran.says("here is b"), "{}", ran.said);
+    let ran = run_in(dir.path(), &playbook.replace("HERE", "run_once: true"), &[]);
+    assert_eq!(ran.code, Some(2), "{}", ran.said);
+}

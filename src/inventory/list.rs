@@ -49,7 +49,7 @@ fn variables(inventory: &Inventory, host: &str) -> Value {
         for (name, variable) in &layer.variables {
             let value = match variable {
                 Variable::Written(node) => shown(node),
-                Variable::Data(value) => value.clone(),
+                Variable::Data(value) => Value::clone(value),
                 Variable::Pending(_) => Value::Null,
             };
             found.insert(name.clone(), value);

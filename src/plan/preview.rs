@@ -45,13 +45,19 @@ pub enum Stretch<'a> {
     Once(&'a Task),
 }
 
+/// Whether the task is for one host of the batch; `run_once: false` is not.
+pub(super) fn runs_once(task: &Task) -> bool {
+    let wanted = task.settings.run_once.as_ref();
+    wanted.is_some_and(|node| super::verdict::literal(node) != Some(false))
+}
+
 pub fn stretches(play: &Play) -> Vec<Stretch<'_>> {
     let mut cut = Vec::new();
     let mut legs = Vec::new();
     for section in &play.sections {
         let mut from = 0;
         for (at, task) in section.tasks.iter().enumerate() {
-            if task.settings.run_once.is_some() && !matches!(task.action, Action::Block { .. }) {
+            if runs_once(task) && !matches!(task.action, Action::Block { .. }) {
                 legs.push(Leg::Tasks(&section.tasks[from..at]));
                 cut.push(Stretch::Each(std::mem::take(&mut legs)));
                 cut.push(Stretch::Once(task));

@@ -60,7 +60,7 @@ impl HostState {
             Some(result) => {
                 Arc::make_mut(&mut self.learned)
                     .variables
-                    .insert(register.to_owned(), Variable::Data(result));
+                    .insert(register.to_owned(), Variable::Data(result.into()));
             }
             None => {
                 Arc::make_mut(&mut self.learned)
@@ -88,9 +88,10 @@ fn facts_layer(facts: &Facts) -> Layer {
     let all = serde_json::to_value(facts).unwrap_or_default();
     if let Value::Object(fields) = &all {
         for (name, value) in fields {
-            layer
-                .variables
-                .insert(format!("ansible_{name}"), Variable::Data(value.clone()));
+            layer.variables.insert(
+                format!("ansible_{name}"),
+                Variable::Data(value.clone().into()),
+            );
         }
     }
     layer.with("ansible_facts", all)

@@ -18,7 +18,7 @@ pub use scope::Scope;
 use crate::source::{Node, Problem};
 use indexmap::IndexMap;
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A variable as it stands in a layer.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,9 +26,40 @@ pub enum Variable {
     /// As somebody wrote it; may hold templates.
     Written(Node),
     /// A fact, a registered result, a loop's item: never a template.
-    Data(Value),
+    Data(Datum),
     /// Known when the task of this title has run.
     Pending(String),
+}
+
+/// A value that nobody wrote, and, once it was asked for, the engine's form of it: making that of
+/// `hostvars` anew for each text would cost a thousand hosts a million times the variables of one.
+#[derive(Debug, Clone)]
+pub struct Datum {
+    value: Value,
+    given: OnceLock<tera::Value>,
+}
+
+impl From<Value> for Datum {
+    fn from(value: Value) -> Self {
+        Self {
+            value,
+            given: OnceLock::new(),
+        }
+    }
+}
+
+impl std::ops::Deref for Datum {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        &self.value
+    }
+}
+
+impl PartialEq for Datum {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
 }
 
 /// Variables of one origin.
@@ -50,7 +81,7 @@ impl Layer {
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.variables
-            .insert(name.to_owned(), Variable::Data(value.into()));
+            .insert(name.to_owned(), Variable::Data(value.into().into()));
         self
     }
 }

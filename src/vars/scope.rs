@@ -130,7 +130,10 @@ impl<'a> Scope<'a> {
         let found = match self.ladder.get(name) {
             None if name == "omit" => Ok(Given::from(dialect::OMIT)),
             None => return None,
-            Some(Variable::Data(value)) => taken(value),
+            Some(Variable::Data(datum)) => match datum.given.get() {
+                Some(given) => Ok(given.clone()),
+                None => taken(datum).map(|given| datum.given.get_or_init(|| given).clone()),
+            },
             Some(Variable::Pending(task)) => Err(Miss::Pending {
                 name: name.to_owned(),
                 task: task.clone(),

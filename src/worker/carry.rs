@@ -33,6 +33,8 @@ pub struct Carrier {
     environment: Vec<(String, String)>,
     /// Changes that dry runs announced in this worker's life: what comes after them cannot always be judged.
     announced: usize,
+    /// The current step began to correct what it found.
+    begun: bool,
     /// Handlers that the current step made due.
     owed: Vec<String>,
     /// Inside an `always`, which runs even when the controller wants to stop.
@@ -55,6 +57,7 @@ impl Carrier {
             line,
             environment,
             announced: 0,
+            begun: false,
             owed: Vec::new(),
             cleaning_up: false,
             diff: false,
@@ -114,6 +117,7 @@ impl Carrier {
         self.voice.say(&FromWorker::Started { step: step.id });
         let started = Instant::now();
         self.owed.clear();
+        self.begun = false;
         let mut outcome = self.attempt(step, mode);
         let notes = self.system.take_notes();
         if settles
@@ -239,6 +243,7 @@ impl Carrier {
         if step.changed_when != Some(false) {
             self.owe(step, mode)?;
         }
+        self.begun = true;
         found.correct(&self.system)?;
         Ok(changes)
     }
@@ -259,6 +264,10 @@ impl Carrier {
             (Ok(_), Some(true)) => Outcome::Failed(Failure::new(
                 "the task's `failed_when` calls this a failure",
             )),
+            // What was begun has changed something, and made its handlers due.
+            (Err(failure), Some(false)) if self.begun => {
+                changed_when(step, vec![format!("ran, and failed: {failure}")], None)
+            }
             (Err(failure), Some(false)) => changed_when(step, vec![], Some(failure.message)),
             (Ok(changes), _) => changed_when(step, changes, None),
             (Err(failure), _) if mode == Mode::Check && self.announced > 0 => {

@@ -7,6 +7,7 @@ mod register;
 use register::Register;
 
 use super::place::Place;
+use super::preview::runs_once;
 use super::state::HostState;
 use super::step::{Planned, Stepping, handler_key};
 use super::verdict::{self, Verdict};
@@ -106,6 +107,8 @@ pub struct Cursor<'a> {
     queue: VecDeque<Turn>,
     /// What became of those that went already.
     heard: Vec<Told>,
+    /// Of a `run_once` task and what it includes.
+    once: bool,
     preview: bool,
 }
 
@@ -144,6 +147,7 @@ impl<'a> Cursor<'a> {
             registers: vec![],
             queue: VecDeque::new(),
             heard: vec![],
+            once: matches!(legs, [Leg::Tasks([task])] if runs_once(task)),
             preview,
         }
     }
@@ -261,6 +265,14 @@ impl<'a> Cursor<'a> {
     ) -> Result<Progress<'a>, Problem> {
         if handler.is_none() && !self.world.tags.select(&task.tags) && !is_block(task) {
             return Ok(Progress::Moved);
+        }
+        if !self.once && runs_once(task) {
+            return Err(Problem::new("`run_once` cannot be kept here")
+                .at(&task.span)
+                .because("in a handler, or in a file that `include_tasks` brings in")
+                .help(
+                    "put it on a task of the play or of the role itself, or on the `include_tasks`",
+                ));
         }
         let planned = match &task.action {
             Written::FlushHandlers => return Ok(Progress::Push(vec![Frame::Flush { at: 0 }])),
