@@ -252,9 +252,7 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
     })?;
     runtime.shutdown_background();
     if output.output != Output::Json {
-        let typed: Vec<String> = std::env::args().collect();
-        let command = shlex::try_join(typed.iter().map(String::as_str));
-        let command = command.unwrap_or_else(|_| typed.join(" "));
+        let command = typed(std::env::args());
         for line in report::closing(&ended, &recap, check, &command) {
             report::line(&line);
         }
@@ -472,8 +470,8 @@ mod tests {
     fn a_command_is_shown_without_its_secrets() {
         let args = ["apim-deploy", "run", "-e", "db_password=x1", "-e", "heap=1g", "a b"];
         assert_eq!(
-            typed(args.map(str::to_owned).into_iter()),
-            "apim-deploy run -e db_password=... -e heap=1g 'a b'"
+            typed(args.into_iter().map(str::to_owned)),
+            "apim-deploy run -e db_password=... -e 'heap=1g' 'a b'"
         );
     }
 }

@@ -7,6 +7,7 @@
 
 use super::shared::delivered::{Delivered, short};
 use super::shared::patience::{Patience, spoken};
+use super::shared::log::{self, Boot};
 use super::shared::unit::{self, Stamp, Unit};
 use super::shared::words::seconds;
 use super::{Brings, Kind, Module};
@@ -40,6 +41,22 @@ pub struct Instance {
     /// The server's own log, whose end is shown when it does not start.
     #[serde(default)]
     log: Option<PathBuf>,
+    #[serde(default)]
+    dead: Option<Dead>,
+}
+
+/// How to tell a process that lives and will never serve: a server may lose its database or a port while
+/// booting, say so, and stay. It is started anew; one that listens on all its ports never is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dead {
+    ports: Vec<u16>,
+    /// What its log says since its start.
+    #[serde(default)]
+    fatal: Vec<String>,
+    /// In seconds: a boot that takes longer is none.
+    #[serde(deserialize_with = "seconds")]
+    within: Duration,
 }
 
 /// The link that says which release runs.
@@ -116,6 +133,8 @@ instance:
   stop_timeout: 300
   settle: 15
   enabled: true
+  log: /opt/wso2/apim/current/repository/logs/wso2carbon.log
+  dead: { ports: [9443], fatal: [Address already in use], within: 600 }
 ";
     const BRINGS: Brings = Brings::Files;
     type Change = Change;
@@ -128,6 +147,10 @@ instance:
             (Some((_, why)), _) => Some(why.clone()),
             (None, Some(_)) => Some("another release".to_owned()),
             (None, None) => self.newer_than_the_process(system, &unit)?,
+        };
+        let why = match why {
+            None => self.will_never_serve(system, &unit)?,
+            some => some,
         };
         let wanted = self.state == State::Started;
         let stop = !unit.is_down() && (!wanted || why.is_some());
@@ -158,6 +181,17 @@ instance:
             Change::Disable => unit::order(system, "disable", &name),
             Change::Start => self.start(system),
         }
+    }
+}
+
+impl Dead {
+    fn closed_port(&self, system: &System) -> Result<Option<u16>> {
+        for port in &self.ports {
+            if !system.is_open("127.0.0.1", *port, Duration::from_secs(2))? {
+                return Ok(Some(*port));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -199,6 +233,25 @@ impl Instance {
         Ok(None)
     }
 
+    fn will_never_serve(&self, system: &System, unit: &Unit) -> Result<Option<String>> {
+        let (Some(dead), Some((started, _)), false) = (&self.dead, unit.started(), unit.is_down()) else {
+            return Ok(None);
+        };
+        let Some(port) = dead.closed_port(system)? else {
+            return Ok(None);
+        };
+        if let Some(log) = &self.log {
+            let fatal: Vec<_> = dead.fatal.iter().map(|f| log::pattern(f)).collect::<Result<_>>()?;
+            let lines = Boot::new(system, log, started)?.news();
+            if let Some(line) = lines.iter().find(|line| fatal.iter().any(|f| f.is_match(line))) {
+                return Ok(Some(format!("port {port} is closed, {}", line.trim())));
+            }
+        }
+        let since = Duration::from_secs(u64::try_from(started).unwrap_or(0));
+        let up = now().saturating_sub(since);
+        Ok((up > dead.within).then(|| format!("port {port} is closed {} after the start", spoken(up))))
+    }
+
     fn swap(&self, file: usize) -> Change {
         let name = self
             .files
@@ -234,7 +287,7 @@ impl Instance {
     fn start(&self, system: &System) -> Result<()> {
         self.let_it_settle(system)?;
         unit::start(system, &self.service).map_err(|failure| match &self.log {
-            Some(log) => failure.detail(super::shared::log::tail(system, log, 15)),
+            Some(log) => failure.detail(log::tail(system, log, 15)),
             None => failure,
         })
     }

@@ -1,27 +1,33 @@
 #!/usr/bin/env bash
-# Broken machines: the right exit code, a message that names the host and what to do next, and nobody else touched.
+# Broken machines: the right exit code; a message that says what happened on which host, what is true now and the next
+# command; nobody else touched; and when the cause is mended, one run makes it whole.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# refuses WHAT CODE HOST REGEX [ARGS...]
-refuses() {
-  local what=$1 expected=$2 host=$3 regex=$4
+declare -a table=()
+
+# fault WHAT CODE HOST REGEX [ARGS...]: one run on broken machines
+fault() {
+  local what=$1 expected=$2 host=$3 regex=$4 others first
   shift 4
+  others=$(processes_but "$host")
   tool run "$pattern" -i "$inventory" "$@"
   expect "$what: exit code" "$expected" "$code"
-  expect_match "$what: the message names $host" "$host" "$said"
-  expect_match "$what: the message says why" "$regex" "$said"
-  expect_match "$what: the message says the next command" 'apim-deploy [a-z]+' "$said"
+  first=$(grep -m1 "^error: $host" <<<"$said" || true)
+  expect_match "$what: the message names $host and says why" "$regex" "$(grep -A20 "^error: $host" <<<"$said" || true)"
+  expect_match "$what: the message says what is true now" '(^|'$'\n'')now: ' "$said"
+  expect_match "$what: the message says the next command" "next: .*apim-deploy run $pattern" "$said"
   expect_same "$what: the other machines' processes are the same" "$others" "$(processes_but "$host")"
+  table+=("$(printf '%-22s %4d   %s' "$what" "$code" "${first:-no message}")")
+  sed -n '/^error: /,/^ *help/p; /^now: /p; /^next: /p' <<<"$said" | sed 's/^/   | /'
 }
 
 step "make it so"
 deploy
 
 step "a stopped SSH server"
-others=$(processes_but mi-1)
 on mi-1 systemctl stop ssh.service
 later on mi-1 systemctl start ssh.service
-refuses "sshd stopped" 5 mi-1 'refused|unreachable'
+fault "sshd stopped" 5 mi-1 'refused'
 on mi-1 systemctl start ssh.service
 
 step "a database that stopped is started again"
@@ -30,36 +36,39 @@ on db-1 systemctl stop mariadb.service
 later on db-1 systemctl start mariadb.service
 deploy
 expect "mariadb" active "$(on db-1 systemctl is-active mariadb.service)"
+expect "hosts with changes" db-1 "$(changed_counts | awk '$2 != 0 { print $1 }' | paste -sd' ')"
 expect_same "no product was restarted" "$before" "$(java_processes)"
 
+step "a database that cannot start"
+on db-1 systemctl stop mariadb.service
+on db-1 chmod 0 /var/lib/mysql/ibdata1
+on db-1 chown root /var/lib/mysql/ibdata1
+later on db-1 sh -c 'chown mysql /var/lib/mysql/ibdata1; chmod 660 /var/lib/mysql/ibdata1; systemctl reset-failed mariadb; systemctl start mariadb'
+fault "database does not start" 4 db-1 'mariadb'
+on db-1 sh -c 'chown mysql /var/lib/mysql/ibdata1; chmod 660 /var/lib/mysql/ibdata1; systemctl reset-failed mariadb'
+
 step "a database machine that is gone"
-others=$(processes_but db-1)
 "$lab" kill db-1
 later "$lab" start db-1
-# Not through `refuses`: it asks every machine for its processes.
-tool run "$pattern" -i "$inventory"
-expect "exit code" 5 "$code"
-expect_match "the message names the host" db-1 "$said"
+fault "database machine dead" 5 db-1 'reached'
 "$lab" start db-1
-expect_same "the other machines' processes are the same" "$others" "$(processes_but db-1)"
 deploy
 
 # The rest happens on a bare machine, where a run has work to do.
 "$lab" recreate si-2
-others=$(processes_but si-2)
 
 step "a wrong sudo password"
 on si-2 sh -c 'printf "vagrant:right-one\n" | chpasswd; printf "vagrant ALL=(ALL) ALL\n" > /etc/sudoers.d/vagrant'
 later on si-2 sh -c 'printf "vagrant ALL=(ALL) NOPASSWD:ALL\n" > /etc/sudoers.d/vagrant'
-refuses "wrong password" 3 si-2 '[Ss]udo' -e ansible_become_password=wrong-one
+fault "wrong sudo password" 3 si-2 '[Ss]udo' -e ansible_become_password=wrong-one
 expect "the password in the output" 0 "$(awk '/wrong-one/ { n++ } END { print n + 0 }' "$stdout" "$stderr")"
-refuses "no password" 3 si-2 '[Ss]udo'
+fault "no sudo password" 3 si-2 '[Ss]udo'
 on si-2 sh -c 'printf "vagrant ALL=(ALL) NOPASSWD:ALL\n" > /etc/sudoers.d/vagrant'
 
 step "a full disk"
-on si-2 mount -t tmpfs -o size=16m tmpfs /opt
+on si-2 mount -t tmpfs -o size=300k tmpfs /opt
 later on si-2 sh -c 'if mountpoint -q /opt; then umount -l /opt; fi'
-refuses "full disk" 3 si-2 '/opt'
+fault "full disk" 4 si-2 'No space left on device'
 on si-2 umount -l /opt
 
 step "a port that somebody else has"
@@ -67,9 +76,15 @@ step "a port that somebody else has"
 on si-2 systemd-run --quiet --unit squatter perl -MIO::Socket::INET -e \
   'my $s = IO::Socket::INET->new(LocalPort => 9090, Listen => 1, ReuseAddr => 1) or die $!; sleep'
 later on si-2 sh -c 'systemctl stop squatter.service 2>/dev/null; true'
-refuses "port in use" 3 si-2 '9090'
+expect_within 10 "who has the port" 1 on si-2 sh -c 'ss -ltnpH "sport = :9090" | grep -c perl'
+fault "port in use" 4 si-2 '9090'
 on si-2 systemctl stop squatter.service
 
 step "mended, one run makes it whole"
 deploy
 both_serve
+deploy
+expect_same "and the next one changes nothing" "" "$(steps_that changed)"
+
+printf '\n   %-22s %4s   %s\n' fault exit "first line of the message"
+printf '   %s\n' "${table[@]}"
