@@ -187,6 +187,9 @@ enum Output {
 
 /// Parses the command line and carries it out.
 pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        std::process::exit(i32::from(bug(&panic.to_string()).code()));
+    }));
     // clap itself ends with 2 for a wrong command line, and 0 for --help.
     match Cli::parse().command {
         Command::Run(args) => run(&args).into(),
@@ -235,6 +238,7 @@ fn plan(args: PlanArgs) -> Exit {
 fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Exit> {
     let check = options.check;
     let prepared = Prepared::new(options).map_err(|p| refuse(&p))?;
+    let scrub = prepared.scrub();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -242,7 +246,7 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
     let (ended, recap) = runtime.block_on(async {
         let worker = Worker::this_program()
             .map_err(|e| bug(&format!("this program cannot read itself: {e}")))?;
-        let (teller, told) = Teller::start(Remember::new(reporter(output)), prepared.scrub());
+        let (teller, told) = Teller::start(Remember::new(reporter(output)), scrub.clone());
         let stop = stop_on_signals(teller.clone());
         let ended = run::execute(&prepared, Arc::new(worker), &teller, stop).await;
         drop(teller);
@@ -252,7 +256,7 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
     })?;
     runtime.shutdown_background();
     if output.output != Output::Json {
-        let command = typed(std::env::args());
+        let command = typed(std::env::args().map(|word| scrub.hide(&word)));
         for line in report::closing(&ended, &recap, check, &command) {
             report::line(&line);
         }
@@ -262,18 +266,23 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
 
 /// The command line as it can be shown and pasted: quoted, and without the secrets that `-e` may carry.
 fn typed(args: impl Iterator<Item = String>) -> String {
-    let secret = |name: &str| {
-        let name = name.to_lowercase();
-        ["pass", "secret", "token", "key"].iter().any(|word| name.contains(word))
-    };
-    let shown = args.map(|arg| match arg.split_once('=') {
-        Some((name, _)) if secret(name) => format!("{name}=..."),
-        _ => match shlex::try_quote(&arg) {
-            Ok(quoted) => quoted.into_owned(),
-            Err(_) => arg,
-        },
-    });
-    shown.collect::<Vec<_>>().join(" ")
+    let shown: Vec<String> = args.map(|arg| shown(&arg)).collect();
+    shown.join(" ")
+}
+
+fn shown(arg: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    let lower = arg.to_lowercase();
+    let names_a_secret = ["pass", "secret", "token", "key"]
+        .iter()
+        .any(|word| lower.contains(word));
+    match arg.split_once('=') {
+        Some((name, value)) if names_a_secret && !value.contains('=') => format!("{name}=..."),
+        Some(_) if names_a_secret => "'...'".to_owned(),
+        None if names_a_secret && arg.starts_with('{') => "'...'".to_owned(),
+        _ if !arg.is_empty() && arg.chars().all(is_plain) => arg.to_owned(),
+        _ => shlex::try_quote(arg).map_or_else(|_| arg.to_owned(), |q| q.into_owned()),
+    }
 }
 
 /// The first Ctrl-C lets the current steps finish; the second leaves at once.
@@ -468,10 +477,19 @@ mod tests {
 
     #[test]
     fn a_command_is_shown_without_its_secrets() {
-        let args = ["apim-deploy", "run", "-e", "db_password=x1", "-e", "heap=1g", "a b"];
+        let args = [
+            "apim-deploy",
+            "run",
+            "-e",
+            "db_password=x1",
+            "-e",
+            "heap=1g",
+            "a b",
+        ];
         assert_eq!(
-            typed(args.into_iter().map(str::to_owned)),
-            "apim-deploy run -e db_password=... -e 'heap=1g' 'a b'"
+            typed(args.map(str::to_owned).into_iter()),
+            "apim-deploy run -e db_password=... -e heap=1g 'a b'"
         );
+        assert_eq!(typed(["a=1 token=x".to_owned()].into_iter()), "'...'");
     }
 }

@@ -72,6 +72,7 @@ fn step(id: u32, module: &str, params: serde_json::Value) -> Item {
         handler: None,
         changed_when: None,
         failed_when: None,
+        undecided: false,
         ignore_errors: false,
         no_log: false,
         wants_result: false,

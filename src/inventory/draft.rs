@@ -343,7 +343,7 @@ fn check_value(value: &Node, problems: &mut Problems) {
         Some("vault") => problems.push(
             Problem::new("vault-encrypted values are not supported yet")
                 .at(&value.span)
-                .help("put the value into the keyring, or decrypt it with `ansible-vault`"),
+                .help("decrypt it with `ansible-vault`, or give it with `-e @FILE`"),
         ),
         Some(tag) => problems.push(
             Problem::new(format!("the tag `!{tag}` is not supported"))

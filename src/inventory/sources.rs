@@ -156,7 +156,7 @@ pub fn refuse_vault(file: &Arc<File>) -> Result<()> {
         "{}: vault-encrypted files are not supported yet",
         file.name
     ))
-    .help("put its secrets into the keyring, or decrypt it with `ansible-vault decrypt`")
+    .help("decrypt it with `ansible-vault decrypt`, and give it with `-e @FILE`")
     .into())
 }
 

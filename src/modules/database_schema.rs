@@ -45,7 +45,7 @@ database_schema:
   engine: mariadb
   database: apim_db
   pack: wso2am-4.5.0.zip
-  member: dbscripts/apimgt/mysql.sql
+  member: wso2am-4.5.0/dbscripts/apimgt/mysql.sql
   markers: [IDN_BASE_TABLE, AM_API, AM_SYSTEM_APPS, AM_GW_PUBLISHED_API_DETAILS]
 ";
     const BRINGS: Brings = Brings::Member;

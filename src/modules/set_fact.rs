@@ -14,8 +14,7 @@ impl Module for SetFact {
     const NAME: &'static str = "set_fact";
     const KIND: Kind = Kind::Look;
     const ABOUT: &'static str = "sets variables of the host for the rest of the run";
-    const EXAMPLE: &'static str =
-        "set_fact:\n  data_disk: \"{{ '/data' if ansible_facts.memtotal_mb > 8000 else '/srv' }}\"\n";
+    const EXAMPLE: &'static str = "set_fact:\n  data_disk: \"{{ '/data' if ansible_facts.memtotal_mb > 8000 else '/srv' }}\"\n";
     type Change = String;
 
     fn check(&self, _: &System) -> Result<Vec<String>> {

@@ -76,7 +76,7 @@ pub fn preview(world: &mut World<'_>, hosts: &mut IndexMap<String, HostState>) -
         batches: vec![],
     };
     for batch in cut {
-        world.batch = batch.clone();
+        world.begin(batch.clone());
         let mut lists = IndexMap::new();
         for stretch in stretches(world.play) {
             let (legs, on): (Vec<Leg<'_>>, &[String]) = match &stretch {
@@ -138,7 +138,8 @@ pub fn share(task: &Task, hosts: &mut IndexMap<String, HostState>, batch: &[Stri
         .collect();
     for name in batch {
         if let Some(host) = hosts.get_mut(name) {
-            host.learned.variables.extend(learned.iter().cloned());
+            let all = std::sync::Arc::make_mut(&mut host.learned);
+            all.variables.extend(learned.iter().cloned());
         }
     }
 }

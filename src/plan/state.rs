@@ -14,7 +14,7 @@ pub struct HostState {
     /// `ansible_facts` and its `ansible_` aliases, as data.
     pub facts: Arc<Layer>,
     /// Registered results and `set_fact`, the latest wins.
-    pub learned: Layer,
+    pub learned: Arc<Layer>,
     /// Handlers that are due on the host from an earlier run.
     pub due: Vec<String>,
     /// Handlers that some step so far may have made due; they wait for the next flush, across the
@@ -30,7 +30,7 @@ impl HostState {
         Self {
             name: name.to_owned(),
             facts: Arc::new(facts_layer(facts)),
-            learned: Layer::new("set_fact and register"),
+            learned: Arc::new(Layer::new("set_fact and register")),
             due,
             notified: BTreeSet::new(),
             next_step: 0,
@@ -38,9 +38,18 @@ impl HostState {
         }
     }
 
+    /// What another worker of this host found due from an earlier run.
+    pub fn owes_still(&mut self, due: &[String]) {
+        for key in due {
+            if !self.due.contains(key) {
+                self.due.push(key.clone());
+            }
+        }
+    }
+
     /// Marks a register as known only when its task has run.
     pub fn expect(&mut self, register: &str, task: &str) {
-        self.learned
+        Arc::make_mut(&mut self.learned)
             .variables
             .insert(register.to_owned(), Variable::Pending(task.to_owned()));
     }
@@ -49,12 +58,14 @@ impl HostState {
     pub fn learn(&mut self, register: &str, result: Option<Value>) {
         match result {
             Some(result) => {
-                self.learned
+                Arc::make_mut(&mut self.learned)
                     .variables
                     .insert(register.to_owned(), Variable::Data(result));
             }
             None => {
-                self.learned.variables.shift_remove(register);
+                Arc::make_mut(&mut self.learned)
+                    .variables
+                    .shift_remove(register);
             }
         }
     }
@@ -66,7 +77,7 @@ impl HostState {
 
     /// A fact that waits for a registered result.
     pub fn set_written(&mut self, name: &str, node: &Node) {
-        self.learned
+        Arc::make_mut(&mut self.learned)
             .variables
             .insert(name.to_owned(), Variable::Written(node.clone()));
     }

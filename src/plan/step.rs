@@ -39,8 +39,12 @@ impl Stepping<'_> {
             return Ok(vec![self.step(self.over.to_vec(), None)?]);
         };
         // A condition that does not read the item decides for all of them, also when the list
-        // could not be made on this host.
-        if let Ok(Some(reason)) = self.refused(self.over) {
+        // could not be made on this host. A name of the item's that stands for something else already, such as
+        // the item of an include around it, says nothing about it.
+        let ladder = self.world.ladder(self.host, Some(self.task), self.over);
+        if ladder.get(&each.variable).is_none()
+            && let Ok(Some(reason)) = self.refused(self.over)
+        {
             return Ok(vec![self.skip(self.over.to_vec(), None, reason)]);
         }
         let items = self.items(each)?;
@@ -97,7 +101,22 @@ impl Stepping<'_> {
     }
 
     fn skip(&self, over: Vec<Arc<Layer>>, item: Option<Value>, reason: String) -> Planned {
-        self.bare(over, item, Action::Skip { reason })
+        let is_labelled = self.task.r#loop.as_ref().is_some_and(|l| l.label.is_some());
+        let mut planned = self.bare(over, item, Action::Skip { reason });
+        if !is_labelled && self.is_hidden(&planned.over) {
+            planned.step.item = planned.step.item.take().map(|_| "hidden".to_owned());
+        }
+        planned
+    }
+
+    /// Whether `no_log` holds, or cannot be known.
+    fn is_hidden(&self, over: &[Arc<Layer>]) -> bool {
+        let no_log = self.task.settings.no_log.as_ref();
+        if no_log.is_none() {
+            return false;
+        }
+        let ladder = self.world.ladder(self.host, Some(self.task), over);
+        flag(&Scope::new(&ladder), no_log) != Ok(Some(false))
     }
 
     fn bare(&self, over: Vec<Arc<Layer>>, item: Option<Value>, action: Action) -> Planned {
@@ -112,6 +131,7 @@ impl Stepping<'_> {
             handler: self.handler.clone(),
             changed_when: verdict::literals(&self.task.changed_when).filter(|_| !verdict),
             failed_when: verdict::literals(&self.task.failed_when).filter(|_| !verdict),
+            undecided: verdict,
             ignore_errors: false,
             no_log: false,
             wants_result: verdict || self.task.register.is_some(),
@@ -261,6 +281,27 @@ impl Stepping<'_> {
         }
         keys.dedup();
         Ok(keys)
+    }
+
+    /// Of the handlers that the task notifies, those that another worker carries: a host's record of
+    /// what is due is its own.
+    pub fn afar(&self, at: &Place, keys: &[String]) -> Vec<(Place, String)> {
+        let handlers = self.world.play.handlers.iter();
+        handlers
+            .map(|handler| (handler, handler_key(handler)))
+            .filter(|(_, key)| keys.contains(key))
+            .filter_map(|(handler, key)| {
+                let stepping = Stepping {
+                    task: handler,
+                    over: &[],
+                    handler: None,
+                    ..*self
+                };
+                // What cannot be known yet is taken to be the usual.
+                let place = stepping.place().ok().filter(|place| place != at)?;
+                Some((place, key))
+            })
+            .collect()
     }
 
     /// Whose worker carries the steps.

@@ -20,9 +20,10 @@ pub struct World<'a> {
     pub files: &'a dyn Files,
     pub tags: Tags,
     pub check: bool,
-    /// The play's hosts, then those of the batch, for `ansible_play_hosts` and `ansible_play_batch`.
+    /// The play's hosts, for `ansible_play_hosts`; `begin` tells of those of the batch.
     pub play_hosts: Vec<String>,
-    pub batch: Vec<String>,
+    /// The same for every host of the batch.
+    of_batch: Arc<Layer>,
     /// Loaded `vars_files`.
     pub vars_files: Vec<Arc<Layer>>,
     /// The same for every host: `groups`, `hostvars`, folders.
@@ -59,13 +60,21 @@ impl<'a> World<'a> {
             tags,
             check,
             play_hosts: vec![],
-            batch: vec![],
+            of_batch: Arc::default(),
             vars_files: vec![],
             common,
             role_defaults: roles.iter().map(|r| Arc::clone(&r.defaults)).collect(),
             role_vars: roles.iter().map(|r| Arc::clone(&r.vars)).collect(),
             included: elsa::FrozenVec::new(),
         }
+    }
+
+    /// A batch of `play_hosts` goes.
+    pub fn begin(&mut self, batch: Vec<String>) {
+        let layer = Layer::new("magic variables")
+            .with("ansible_play_hosts", self.play_hosts.clone())
+            .with("ansible_play_batch", batch);
+        self.of_batch = Arc::new(layer);
     }
 
     /// The tasks of a role's file as `include` brings them in.
@@ -104,12 +113,13 @@ impl<'a> World<'a> {
         for layer in task.map(|t| t.vars.as_slice()).unwrap_or_default() {
             ladder.push(Arc::clone(layer));
         }
-        ladder.push(Arc::new(host.learned.clone()));
+        ladder.push(Arc::clone(&host.learned));
         for layer in over {
             ladder.push(Arc::clone(layer));
         }
         ladder.push(Arc::clone(&self.extra));
         ladder.push(Arc::clone(&self.common));
+        ladder.push(Arc::clone(&self.of_batch));
         ladder.push(Arc::new(self.magic(host, role.map(Arc::as_ref))));
         ladder
     }
@@ -124,8 +134,6 @@ impl<'a> World<'a> {
                 "group_names",
                 Value::from(self.inventory.group_names(&host.name)),
             )
-            .with("ansible_play_hosts", self.play_hosts.clone())
-            .with("ansible_play_batch", self.batch.clone())
             .with("ansible_check_mode", self.check);
         if let Some(role) = role {
             layer = layer.with("role_name", role.name.as_str());

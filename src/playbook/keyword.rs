@@ -33,14 +33,7 @@ pub const TASK: &[&str] = &[
     "until",
     "when",
 ];
-pub const BLOCK: &[&str] = &[
-    "always",
-    "block",
-    "delegate_to",
-    "rescue",
-    "run_once",
-    "when",
-];
+pub const BLOCK: &[&str] = &["always", "block", "delegate_to", "rescue", "when"];
 pub const PLAY: &[&str] = &[
     "any_errors_fatal",
     "gather_facts",
@@ -138,7 +131,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("port", "set `ansible_port` in the inventory"),
     ("remote_user", "set `ansible_user` in the inventory"),
-    ("run_once", "it belongs to a task or a block"),
+    ("run_once", "it belongs to a task outside of blocks"),
     ("setup", "facts are gathered when the connection opens"),
     (
         "gather_facts",

@@ -311,6 +311,15 @@ fn block(reader: &mut Reader, node: &Node, map: &Mapping, around: &Around) -> Ta
         list(reader, nodes, around)
     };
     let (mut block, mut rescue, mut always) = (part("block"), part("rescue"), part("always"));
+    for inner in [&block, &rescue, &always].into_iter().flatten() {
+        if inner.settings.run_once.is_some() {
+            reader.wrong(
+                &inner.span,
+                "`run_once` can't stand inside a block",
+                "the hosts of a batch wait for such a task; move it out of the block",
+            );
+        }
+    }
     let by = Inherited {
         when: task.when.clone(),
         tags: task.tags.clone(),

@@ -120,11 +120,13 @@ pub fn brief(text: &str) -> String {
 
 /// A failure as a block: what, where, the lines worth reading, the advice.
 pub fn failure(host: &str, what: &str, place: &str, failure: &Failure) -> String {
-    let mut text = format!(
-        "{}: {host}: {}",
-        style("error").red().bold(),
-        failure.message
-    );
+    let message = &failure.message;
+    // Those about a connection name the host themselves, with its address.
+    let host = match message.strip_prefix(host) {
+        Some(rest) if rest.starts_with([' ', ':']) => String::new(),
+        _ => format!("{host}: "),
+    };
+    let mut text = format!("{}: {host}{message}", style("error").red().bold());
     if !what.is_empty() {
         text.push_str(&format!("\n  in   {what}"));
     }

@@ -55,9 +55,16 @@ impl Driver<'_> {
             match self.carry(&mut cursor, host, &place, items).await {
                 Err(lost) => return Driven::Lost(lost),
                 Ok(carried) => {
+                    if place.host == host.name {
+                        host.owes_still(&carried.due);
+                    }
                     let answer = cursor.hear(host, &carried.told, carried.failed);
                     if answer == Answer::Stopped {
-                        return Driven::Failed;
+                        // A worker that was told to stop says no more than that its list is not through.
+                        return match self.fleet.is_stopping() {
+                            true => Driven::Interrupted,
+                            false => Driven::Failed,
+                        };
                     }
                 }
             }
@@ -72,6 +79,7 @@ impl Driver<'_> {
         place: &Place,
         items: Vec<Item>,
     ) -> Result<Carried, Lost> {
+        let mut owed = Vec::new();
         loop {
             let mut carried = self
                 .fleet
@@ -83,15 +91,21 @@ impl Driver<'_> {
                 .filter(|t| cursor.about(t.step).is_some_and(|a| a.verdict))
                 .cloned();
             let Some(mut told) = decided else {
+                for told in &carried.told {
+                    self.set_right(cursor, place, told, &told.outcome, &told.owed)
+                        .await?;
+                }
                 return Ok(carried);
             };
+            owed.append(&mut told.owed);
+            let heard = told.outcome.clone();
             match cursor.judge(host, &told) {
                 Ok(Verdict::Again { after, left }) => {
                     self.teller.tell(Event::Progress {
                         host: host.name.clone(),
                         text: format!("not yet, {left} more attempts"),
                     });
-                    tokio::time::sleep(after).await;
+                    let _ = tokio::time::timeout(after, self.fleet.stopping()).await;
                     continue;
                 }
                 Ok(Verdict::Final(outcome)) => told.outcome = outcome,
@@ -99,12 +113,37 @@ impl Driver<'_> {
             }
             let ignored = cursor.about(told.step).is_some_and(|a| a.ignore_errors);
             self.ended(cursor, host, &told);
+            self.set_right(cursor, place, &told, &heard, &owed).await?;
             carried.failed = matches!(told.outcome, Outcome::Failed(_)) && !ignored;
             if let Some(last) = carried.told.last_mut() {
                 *last = told;
             }
             return Ok(carried);
         }
+    }
+
+    /// Which handlers are due, where the worker of the step could not know.
+    async fn set_right(
+        &self,
+        cursor: &Cursor<'_>,
+        place: &Place,
+        told: &Told,
+        heard: &Outcome,
+        owed: &[String],
+    ) -> Result<(), Lost> {
+        for (place, items) in cursor.debts(place, told, heard, owed) {
+            match self.fleet.note(&place, items).await {
+                Ok(carried) if carried.failed => {
+                    let what = format!("{} cannot keep the record of due handlers", place.host);
+                    return Err(Lost::Refused(Failure::new(what).help("is its disk full?")));
+                }
+                Ok(_) => {}
+                // A worker that was told to stop has left; what it noted down as due stays due.
+                Err(_) if self.fleet.is_stopping() => {}
+                Err(lost) => return Err(lost),
+            }
+        }
+        Ok(())
     }
 
     fn said(&self, cursor: &Cursor<'_>, host: &HostState, said: &FromWorker) {

@@ -9,7 +9,7 @@ use crate::source::Problems;
 use crate::ssh::{self, Lost, Session, Worker};
 use crate::wire::{Digest, Facts, Failure, FromWorker, Item, Mode, Order, ToWorker, Told};
 use futures_util::stream::{self, StreamExt as _};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::{Mutex, OnceCell, watch};
@@ -24,8 +24,9 @@ const BUSY_PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
 type WorkerLine = Arc<Mutex<Session>>;
 
 /// By machine and account. A cell is filled once, also when many ask at the same time: a second worker of
-/// one account would find the first one's lock.
-type Seats = HashMap<(String, String), Arc<OnceCell<WorkerLine>>>;
+/// one account would find the first one's lock. Who could not be reached stays so: a hundred hosts that delegate
+/// to a dead one must not wait for it one after the other.
+type Seats = HashMap<(String, String), Arc<OnceCell<Result<WorkerLine, Lost>>>>;
 
 pub struct Fleet<'a> {
     prepared: &'a Prepared,
@@ -49,6 +50,8 @@ pub struct Greeting {
 pub struct Carried {
     pub told: Vec<Told>,
     pub failed: bool,
+    /// Handlers that were due when the worker began.
+    pub due: Vec<String>,
 }
 
 impl<'a> Fleet<'a> {
@@ -96,7 +99,22 @@ impl<'a> Fleet<'a> {
         &self,
         place: &Place,
         items: Vec<Item>,
+        hear: impl FnMut(&FromWorker),
+    ) -> Result<Carried, Lost> {
+        self.exchange(place, items, hear, true).await
+    }
+
+    /// Sets a worker's records right: nobody hears of it, and a run that ends does it all the same.
+    pub async fn note(&self, place: &Place, items: Vec<Item>) -> Result<Carried, Lost> {
+        self.exchange(place, items, |_| {}, false).await
+    }
+
+    async fn exchange(
+        &self,
+        place: &Place,
+        items: Vec<Item>,
         mut hear: impl FnMut(&FromWorker),
+        may_stop: bool,
     ) -> Result<Carried, Lost> {
         let line = self.line(place).await?;
         let mut session = line.lock().await;
@@ -112,19 +130,26 @@ impl<'a> Fleet<'a> {
             items,
         };
         let id = order.id;
+        let mut open = ids(&order.items);
         session.send(&ToWorker::Carry(order)).await?;
         let mut stop = self.stop.clone();
-        let mut asked_to_stop = false;
+        let mut asked_to_stop = !may_stop;
         let mut told = Vec::new();
         loop {
             let message = tokio::select! {
                 message = session.hear() => message?,
-                _ = stop.wait_for(|s| *s), if !asked_to_stop => {
+                Ok(_) = stop.wait_for(|s| *s), if !asked_to_stop => {
                     asked_to_stop = true;
                     session.send(&ToWorker::Stop).await?;
                     continue;
                 }
             };
+            // One word on each step of the order: a host in other hands may say anything.
+            if let FromWorker::Told(one) = &message
+                && !open.remove(&one.step)
+            {
+                continue;
+            }
             hear(&message);
             match message {
                 FromWorker::Want { digest } => {
@@ -132,7 +157,8 @@ impl<'a> Fleet<'a> {
                 }
                 FromWorker::Told(one) => told.push(one),
                 FromWorker::Done { order, failed } if order == id => {
-                    return Ok(Carried { told, failed });
+                    let due = session.due().to_vec();
+                    return Ok(Carried { told, failed, due });
                 }
                 _ => {}
             }
@@ -141,6 +167,15 @@ impl<'a> Fleet<'a> {
 
     pub fn is_stopping(&self) -> bool {
         *self.stop.borrow()
+    }
+
+    /// Ends when the run was asked to stop.
+    pub async fn stopping(&self) {
+        let mut stop = self.stop.clone();
+        if stop.wait_for(|s| *s).await.is_err() {
+            // Nobody can ask any more.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Exchanges with a host's workers after login.
@@ -155,22 +190,21 @@ impl<'a> Fleet<'a> {
         let sessions = self.sessions.lock().await;
         let mut sum = 0;
         for (_, cell) in sessions.iter().filter(|((at, _), _)| *at == machine) {
-            if let Some(line) = cell.get() {
+            if let Some(Ok(line)) = cell.get() {
                 sum += line.lock().await.round_trips();
             }
         }
         sum
     }
 
-    /// Says goodbye to every worker.
+    /// Says goodbye to every worker, to all at the same time: some take a while to leave.
     pub async fn close(&self) {
         let cells: Vec<_> = self.sessions.lock().await.drain().collect();
-        for (_, cell) in cells {
-            let line = Arc::into_inner(cell).and_then(OnceCell::into_inner);
-            if let Some(session) = line.and_then(Arc::into_inner) {
-                session.into_inner().close().await;
-            }
-        }
+        let sessions = cells.into_iter().filter_map(|(_, cell)| {
+            let line = Arc::into_inner(cell)?.into_inner()?.ok()?;
+            Some(Arc::into_inner(line)?.into_inner())
+        });
+        futures_util::future::join_all(sessions.map(Session::close)).await;
     }
 
     async fn greet(&self, place: &Place) -> Result<Greeting, Lost> {
@@ -190,8 +224,7 @@ impl<'a> Fleet<'a> {
         let mut sessions = self.sessions.lock().await;
         let cell = Arc::clone(sessions.entry(target.seat()).or_default());
         drop(sessions);
-        let line = cell.get_or_try_init(|| self.open(&target)).await?;
-        Ok(Arc::clone(line))
+        cell.get_or_init(|| self.open(&target)).await.clone()
     }
 
     async fn open(&self, target: &ssh::Target) -> Result<WorkerLine, Lost> {
@@ -204,9 +237,12 @@ impl<'a> Fleet<'a> {
         let patience = tokio::time::Instant::now() + self.prepared.options.wait_lock;
         loop {
             match ssh::connect(target, &self.worker, reaching).await {
-                Err(Lost::Busy(_)) if tokio::time::Instant::now() < patience => {
+                Err(Lost::Busy(_))
+                    if tokio::time::Instant::now() < patience && !self.is_stopping() =>
+                {
                     reaching("waiting for another run to end");
-                    tokio::time::sleep(BUSY_PAUSE).await;
+                    // Who is asked to stop looks once more, and gives up.
+                    let _ = tokio::time::timeout(BUSY_PAUSE, self.stopping()).await;
                 }
                 Err(lost) => return Err(lost),
                 Ok(session) => {
@@ -219,7 +255,7 @@ impl<'a> Fleet<'a> {
 
     fn target(&self, place: &Place) -> Result<ssh::Target, Problems> {
         let prepared = self.prepared;
-        let common = prepared.common(&BTreeMap::new());
+        let common = prepared.common_without_facts();
         let ladder = plan::host_ladder(
             &prepared.inventory,
             &place.host,
@@ -289,4 +325,25 @@ impl<'a> Fleet<'a> {
             }
         }
     }
+}
+
+/// The steps of a list, those in blocks included.
+fn ids(items: &[Item]) -> HashSet<u32> {
+    let mut found = HashSet::new();
+    let mut lists = vec![items];
+    while let Some(list) = lists.pop() {
+        for item in list {
+            match item {
+                Item::Step(step) => {
+                    found.insert(step.id);
+                }
+                Item::Block(block) => lists.extend([
+                    block.steps.as_slice(),
+                    block.rescue.as_slice(),
+                    block.always.as_slice(),
+                ]),
+            }
+        }
+    }
+    found
 }

@@ -38,7 +38,7 @@ pub async fn execute(
         teller,
         states: IndexMap::new(),
         tally: Tally::new(prepared.all_hosts()),
-        common: prepared.common(&BTreeMap::new()),
+        common: prepared.common_without_facts(),
         stopped: None,
     };
     let ended = run.whole().await;
@@ -151,7 +151,7 @@ impl Run<'_> {
                     hosts: batch.clone(),
                 });
             }
-            world.batch = batch.clone();
+            world.begin(batch.clone());
             let lost = self.batch(&world, &batch).await;
             self.judge(world.play, &batch, lost);
             if self.stopped.is_some() {
@@ -172,9 +172,15 @@ impl Run<'_> {
             match stretch {
                 Stretch::Each(legs) => self.each(world, &alive, &legs).await,
                 Stretch::Once(task) => {
-                    let first = &alive[..alive.len().min(1)];
+                    let Some((first, others)) = alive.split_first() else {
+                        break;
+                    };
                     let legs = [Leg::Tasks(std::slice::from_ref(task))];
-                    self.each(world, first, &legs).await;
+                    self.each(world, std::slice::from_ref(first), &legs).await;
+                    if !self.states.contains_key(first) {
+                        self.abandon(others, first);
+                        break;
+                    }
                     plan::share(task, &mut self.states, &alive);
                 }
             }
@@ -183,6 +189,18 @@ impl Run<'_> {
             .iter()
             .filter(|h| !self.states.contains_key(*h))
             .count()
+    }
+
+    /// What runs once runs for all: nobody goes on without it.
+    fn abandon(&mut self, others: &[String], first: &str) {
+        self.tally.nobody_reached(others);
+        for host in others {
+            self.states.shift_remove(host);
+            self.teller.tell(Event::HostStopped {
+                host: host.clone(),
+                reason: format!("a task that runs once for all failed on {first}"),
+            });
+        }
     }
 
     async fn each(&mut self, world: &World<'_>, hosts: &[String], legs: &[Leg<'_>]) {
@@ -222,7 +240,14 @@ impl Run<'_> {
             }
             Driven::Failed => "a task failed".to_owned(),
             Driven::Lost(lost) => {
-                self.tally.unreachable(&name);
+                match &lost {
+                    Lost::Unreachable(_) => self.tally.unreachable(&name),
+                    // It was reached: its worker died, or another one could not be had.
+                    Lost::Refused(failure) | Lost::Busy(failure) => {
+                        let outcome = Outcome::Failed(failure.clone());
+                        self.tally.count(&name, host.next_task, &outcome, false);
+                    }
+                }
                 self.teller.tell(Event::Unreachable {
                     host: name.clone(),
                     failure: lost.failure().clone(),
@@ -240,7 +265,6 @@ impl Run<'_> {
         if lost == 0 || self.stopped.is_some() {
             return;
         }
-        let percent = lost * 100 / batch.len().max(1);
         let limit = play
             .max_fail_percentage
             .as_ref()
@@ -250,7 +274,7 @@ impl Run<'_> {
                 _ => None,
             });
         let too_many = match limit {
-            Some(limit) => percent > limit,
+            Some(limit) => lost * 100 > limit.saturating_mul(batch.len()),
             None => lost == batch.len(),
         };
         if play.any_errors_fatal || too_many {

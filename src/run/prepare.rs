@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What was asked for on the command line.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +48,8 @@ pub struct Prepared {
     pub playbook_dir: PathBuf,
     /// The plan as far as it can be known offline.
     pub plan: Plan,
+    /// Rendering every host's variables is dear: once, not for each connection.
+    common: OnceLock<Arc<Layer>>,
 }
 
 impl Prepared {
@@ -73,6 +75,7 @@ impl Prepared {
             vars_files: vec![],
             playbook_dir,
             plan: Plan::default(),
+            common: OnceLock::new(),
         };
         prepared.select(&mut problems);
         prepared.load_vars_files(&mut problems);
@@ -94,7 +97,24 @@ impl Prepared {
 
     /// What must never be shown.
     pub fn scrub(&self) -> Scrub {
-        Scrub::new(&self.inventory, &self.extra, &self.common(&BTreeMap::new()))
+        let common = self.common_without_facts();
+        let ladders: Vec<_> = (0..self.playbook.plays.len())
+            .filter_map(|at| {
+                // Plays and roles say the same of every host.
+                let host = self.hosts.get(at)?.first()?;
+                let state = HostState::new(host, &assumed_facts(host), vec![]);
+                Some(
+                    self.world(at, Arc::clone(&common))?
+                        .ladder(&state, None, &[]),
+                )
+            })
+            .collect();
+        Scrub::new(&self.inventory, &self.extra, &common, &ladders)
+    }
+
+    /// The layer that is the same for all hosts, as far as it is known before they are asked.
+    pub fn common_without_facts(&self) -> Arc<Layer> {
+        Arc::clone(self.common.get_or_init(|| self.common(&BTreeMap::new())))
     }
 
     /// The layer that is the same for all hosts, with what is known of facts.
@@ -129,7 +149,7 @@ impl Prepared {
 
     fn select(&mut self, problems: &mut Problems) {
         let limit = self.limit(problems);
-        let common = self.common(&BTreeMap::new());
+        let common = self.common_without_facts();
         for at in 0..self.playbook.plays.len() {
             let chosen = self.hosts_of_play(at, &common);
             let mut hosts = problems.take(chosen).unwrap_or_default();
@@ -181,7 +201,7 @@ impl Prepared {
     }
 
     fn load_vars_files(&mut self, problems: &mut Problems) {
-        let common = self.common(&BTreeMap::new());
+        let common = self.common_without_facts();
         for at in 0..self.playbook.plays.len() {
             let layers = match self.world(at, Arc::clone(&common)) {
                 Some(world) => self.vars_files_of(world.play, &common, problems),
@@ -238,7 +258,7 @@ impl Prepared {
         let Some(first) = self.inventory.hosts.keys().next() else {
             return;
         };
-        let common = self.common(&BTreeMap::new());
+        let common = self.common_without_facts();
         let Some(world) = self.world(0, common) else {
             return;
         };
@@ -272,7 +292,7 @@ impl Prepared {
     }
 
     fn check_targets(&self, problems: &mut Problems) {
-        let common = self.common(&BTreeMap::new());
+        let common = self.common_without_facts();
         for host in self.all_hosts() {
             let ladder = plan::host_ladder(&self.inventory, &host, &common, &self.extra, None);
             problems.take(target::target(&host, &ladder, None));

@@ -7,8 +7,9 @@
 use crate::event::Event;
 use crate::inventory::Inventory;
 use crate::plan::host_ladder;
-use crate::vars::{Layer, Scope};
+use crate::vars::{Ladder, Layer, Scope, Variable};
 use crate::wire::{Failure, Outcome};
+use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,33 +27,63 @@ const ENDINGS: &[&str] = &[
 /// Shorter values are words of the language: hiding them would hide the story.
 const SHORTEST: usize = 6;
 
+/// Of a text of several lines, each line of this length is one too.
+const LINE: usize = 16;
+
 const SHOWN: &str = "•••";
 
 #[derive(Debug, Clone, Default)]
 pub struct Scrub {
     /// The longest first: one secret may contain another.
     secrets: Vec<String>,
+    /// All of them at once: a thousand hosts may have a secret each.
+    any: Option<Regex>,
 }
 
 impl Scrub {
-    /// Knows the secrets of every host's variables.
-    pub fn new(inventory: &Inventory, extra: &Arc<Layer>, common: &Arc<Layer>) -> Self {
+    /// Knows the secrets of every host's variables, those inside mappings included, and of what else `ladders`
+    /// hold: files of variables, plays, roles.
+    pub fn new(
+        inventory: &Inventory,
+        extra: &Arc<Layer>,
+        common: &Arc<Layer>,
+        ladders: &[Ladder],
+    ) -> Self {
         let mut found = BTreeSet::new();
         for host in inventory.hosts.keys() {
-            let ladder = host_ladder(inventory, host, common, extra, None);
-            let scope = Scope::new(&ladder);
-            let names: BTreeSet<&str> = ladder.names().filter(|n| is_secret(n)).collect();
-            for name in names {
-                if let Ok(Value::String(value)) = scope.value(name)
-                    && value.chars().count() >= SHORTEST
-                {
-                    found.insert(value);
-                }
-            }
+            find(
+                &host_ladder(inventory, host, common, extra, None),
+                &mut found,
+            );
         }
+        for ladder in ladders {
+            find(ladder, &mut found);
+        }
+        if let Some(Variable::Data(hostvars)) = common.variables.get("hostvars") {
+            find_within(hostvars, false, &mut found);
+        }
+        Self::of(found)
+    }
+
+    fn of(found: BTreeSet<String>) -> Self {
         let mut secrets: Vec<String> = found.into_iter().collect();
         secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
-        Self { secrets }
+        let all: Vec<String> = secrets.iter().map(|s| regex::escape(s)).collect();
+        let any = (!all.is_empty())
+            .then(|| {
+                RegexBuilder::new(&all.join("|"))
+                    .size_limit(256 << 20)
+                    .build()
+            })
+            .and_then(Result::ok);
+        Self { secrets, any }
+    }
+
+    /// A text that holds no secret any more.
+    pub fn hide(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        self.text(&mut text);
+        text
     }
 
     pub fn event(&self, mut event: Event) -> Event {
@@ -99,11 +130,48 @@ impl Scrub {
     }
 
     fn text(&self, text: &mut String) {
+        if let Some(any) = &self.any {
+            if any.is_match(text) {
+                *text = any.replace_all(text, SHOWN).into_owned();
+            }
+            return;
+        }
         for secret in &self.secrets {
             if text.contains(secret.as_str()) {
                 *text = text.replace(secret.as_str(), SHOWN);
             }
         }
+    }
+}
+
+fn find(ladder: &Ladder, found: &mut BTreeSet<String>) {
+    let scope = Scope::new(ladder);
+    let names: BTreeSet<&str> = ladder.names().filter(|n| is_secret(n)).collect();
+    for name in names {
+        if let Ok(value) = scope.value(name) {
+            find_within(&value, true, found);
+        }
+    }
+}
+
+/// `is_secret` says that all of it is.
+fn find_within(value: &Value, secret: bool, found: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) if secret => {
+            // Keys and certificates come back line by line.
+            let lines = text.lines().filter(|l| l.chars().count() >= LINE);
+            found.extend(lines.map(str::to_owned));
+            if text.chars().count() >= SHORTEST {
+                found.insert(text.clone());
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|v| find_within(v, secret, found)),
+        Value::Object(map) => {
+            for (name, value) in map {
+                find_within(value, secret || is_secret(name), found);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -117,9 +185,12 @@ mod tests {
 
     #[test]
     fn a_secret_is_hidden_wherever_it_shows() {
-        let scrub = Scrub {
-            secrets: vec!["s3cret-value".into()],
-        };
+        let mut found = BTreeSet::new();
+        let value =
+            serde_json::json!({"a": {"db_password": "s3cret-value", "db_user": "somebody"}});
+        find_within(&value, false, &mut found);
+        let scrub = Scrub::of(found);
+        assert_eq!(scrub.hide("somebody, s3cret-value"), "somebody, •••");
         let failure = Failure::new("login with s3cret-value failed")
             .detail(["mysql -ps3cret-value".to_owned()]);
         let event = scrub.event(Event::Unreachable {

@@ -64,5 +64,7 @@ pub struct Told {
     pub diffs: Vec<Diff>,
     /// What `register` sees, when the step wants its result.
     pub result: Option<Map<String, Value>>,
+    /// Handlers that an undecided step made due, and that were not before.
+    pub owed: Vec<String>,
     pub millis: u64,
 }

@@ -66,6 +66,9 @@ pub struct Step {
     /// Known before the step ran, or the controller decides afterwards.
     pub changed_when: Option<bool>,
     pub failed_when: Option<bool>,
+    /// The controller decides the outcome afterwards. A handler is not settled, and what was made due is
+    /// told, until it has.
+    pub undecided: bool,
     pub ignore_errors: bool,
     /// Parameters, output and differences stay on the host.
     pub no_log: bool,

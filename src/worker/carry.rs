@@ -33,6 +33,8 @@ pub struct Carrier {
     environment: Vec<(String, String)>,
     /// Changes that dry runs announced in this worker's life: what comes after them cannot always be judged.
     announced: usize,
+    /// Handlers that the current step made due.
+    owed: Vec<String>,
     /// Inside an `always`, which runs even when the controller wants to stop.
     cleaning_up: bool,
     diff: bool,
@@ -53,6 +55,7 @@ impl Carrier {
             line,
             environment,
             announced: 0,
+            owed: Vec::new(),
             cleaning_up: false,
             diff: false,
         }
@@ -110,9 +113,13 @@ impl Carrier {
         }
         self.voice.say(&FromWorker::Started { step: step.id });
         let started = Instant::now();
+        self.owed.clear();
         let mut outcome = self.attempt(step, mode);
         let notes = self.system.take_notes();
-        if settles && let Err(failure) = self.settle(step, &outcome, mode) {
+        if settles
+            && !step.undecided
+            && let Err(failure) = self.settle(step, &outcome, mode)
+        {
             outcome = Outcome::Failed(failure);
         }
         let failed = matches!(outcome, Outcome::Failed(_));
@@ -122,6 +129,10 @@ impl Carrier {
         self.voice.say(&FromWorker::Told(Told {
             step: step.id,
             result: step.wants_result.then(|| result_of(&outcome, &notes)),
+            owed: match step.undecided {
+                true => std::mem::take(&mut self.owed),
+                false => Vec::new(),
+            },
             diffs: if step.diff.unwrap_or(self.diff) && !step.no_log {
                 notes.diffs
             } else {
@@ -155,6 +166,7 @@ impl Carrier {
                 step: step.id,
                 result: Some(result_of(&outcome, &Notes::default())),
                 outcome,
+                owed: Vec::new(),
                 diffs: Vec::new(),
                 millis: 0,
             }));
@@ -196,7 +208,7 @@ impl Carrier {
         let outcome = self.judge(changes, step, mode);
         // A change that only `changed_when` sees makes handlers due as well.
         match &outcome {
-            Outcome::Changed(_) => match self.debt.owe(&self.system, &step.notify, mode) {
+            Outcome::Changed(_) => match self.owe(step, mode) {
                 Ok(()) => outcome,
                 Err(failure) => Outcome::Failed(failure),
             },
@@ -225,10 +237,16 @@ impl Carrier {
             return Ok(changes);
         }
         if step.changed_when != Some(false) {
-            self.debt.owe(&self.system, &step.notify, mode)?;
+            self.owe(step, mode)?;
         }
         found.correct(&self.system)?;
         Ok(changes)
+    }
+
+    fn owe(&mut self, step: &Step, mode: Mode) -> std::result::Result<(), Failure> {
+        let new = self.debt.owe(&self.system, &step.notify, mode)?;
+        self.owed.extend(new);
+        Ok(())
     }
 
     fn judge(
@@ -393,6 +411,7 @@ mod tests {
             handler: None,
             changed_when: None,
             failed_when: None,
+            undecided: false,
             ignore_errors: false,
             no_log: false,
             wants_result: false,
@@ -500,6 +519,31 @@ mod tests {
             ..step(2, "fail")
         });
         stage.apply(vec![changing(1, "restart"), broken]);
+        assert_eq!(stage.carrier.due(), ["restart"]);
+    }
+
+    #[test]
+    fn while_the_outcome_is_open_nothing_is_settled_and_new_debts_are_told() {
+        let mut stage = Stage::new();
+        let open = |step: Step| {
+            Item::Step(Step {
+                undecided: true,
+                ..step
+            })
+        };
+        let notifying = || Step {
+            changed_when: Some(true),
+            notify: vec!["restart".into()],
+            ..step(1, "debug")
+        };
+        stage.apply(vec![open(notifying())]);
+        assert_eq!(stage.last().owed, ["restart"]);
+        stage.apply(vec![open(notifying())]);
+        assert_eq!(stage.last().owed, Vec::<String>::new(), "it was due before");
+        stage.apply(vec![open(Step {
+            handler: Some("restart".into()),
+            ..step(2, "debug")
+        })]);
         assert_eq!(stage.carrier.due(), ["restart"]);
     }
 

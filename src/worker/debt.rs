@@ -40,18 +40,21 @@ impl Debt {
         self.due.contains(key) || self.pretended.contains(key)
     }
 
-    /// These handlers become due by the change that follows.
-    pub fn owe(&mut self, system: &System, keys: &[String], mode: Mode) -> Result<()> {
-        if mode == Mode::Check {
-            self.pretended.extend(keys.iter().cloned());
-            return Ok(());
+    /// These handlers become due by the change that follows; answers those that were not before.
+    pub fn owe(&mut self, system: &System, keys: &[String], mode: Mode) -> Result<Vec<String>> {
+        let list = match mode {
+            Mode::Check => &mut self.pretended,
+            Mode::Apply => &mut self.due,
+        };
+        let new: Vec<String> = keys
+            .iter()
+            .filter(|key| list.insert((*key).clone()))
+            .cloned()
+            .collect();
+        if mode == Mode::Apply && !new.is_empty() {
+            self.save(system)?;
         }
-        let before = self.due.len();
-        self.due.extend(keys.iter().cloned());
-        if self.due.len() == before {
-            return Ok(());
-        }
-        self.save(system)
+        Ok(new)
     }
 
     /// This handler ran.

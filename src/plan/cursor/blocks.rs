@@ -30,7 +30,6 @@ impl<'a> Cursor<'a> {
             });
             return Ok(Progress::Items(at, vec![Item::Block(block)]));
         }
-        // Walked, a mistake stands alone, and `rescue` may answer it.
         let first = before.0.next_step;
         *host = before.0;
         self.registers.truncate(before.1);
@@ -123,7 +122,7 @@ impl<'a> Cursor<'a> {
             if at.get_or_insert_with(|| place.clone()) != &place {
                 return Ok(None);
             }
-            items.extend(self.commit(host, task, planned));
+            items.extend(self.commit(host, task, &place, planned));
         }
         Ok(Some(items))
     }
@@ -145,12 +144,12 @@ impl<'a> Cursor<'a> {
             }
             return Ok(Progress::Moved);
         }
-        Ok(Progress::Push(stage_frames(
-            task,
-            Stage::Always,
-            failed,
-            over,
-        )))
+        // A preview shows, and finds the mistakes of, what may never run.
+        let next = match stage {
+            Stage::Body if self.preview => Stage::Rescue,
+            _ => Stage::Always,
+        };
+        Ok(Progress::Push(stage_frames(task, next, failed, over)))
     }
 
     /// Leaves frames until a block takes the failure.

@@ -1,6 +1,7 @@
 //! Walks one host through a play: hands out all that can be decided now, goes on when results are in.
 
 mod blocks;
+mod debts;
 mod register;
 
 use register::Register;
@@ -18,6 +19,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+/// How deep includes and blocks may stand in one another.
+const DEEPEST: usize = 100;
 /// What comes next for the host.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Turn {
@@ -56,6 +59,7 @@ pub struct About<'a> {
     /// What a `debug` has to say.
     pub says: Option<String>,
     over: Vec<Arc<Layer>>,
+    debts: debts::About,
     tried: u32,
 }
 
@@ -266,6 +270,8 @@ impl<'a> Cursor<'a> {
         };
         match planned {
             Ok(progress) => Ok(progress),
+            // What comes before it is carried out, as if nobody knew yet.
+            Err(_) if !clear => Ok(Progress::FlushFirst),
             Err(Unresolved::Wrong(problem)) => {
                 if self.preview {
                     // What it would have registered is no second mistake.
@@ -273,7 +279,6 @@ impl<'a> Cursor<'a> {
                 }
                 Err(*problem)
             }
-            Err(Unresolved::Pending { .. }) if !clear => Ok(Progress::FlushFirst),
             Err(Unresolved::Pending { name, task: after }) => {
                 self.deferred(host, task, over, &name, after)
             }
@@ -357,7 +362,7 @@ impl<'a> Cursor<'a> {
         if let Written::SetFact { facts } = &task.action {
             self.set_facts(host, task, facts, &planned)?;
         }
-        let items = self.commit(host, task, planned);
+        let items = self.commit(host, task, &at, planned);
         if !alone {
             return Ok(Progress::Items(at, items));
         }
@@ -400,7 +405,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// Numbers the steps and remembers what the story and `register` need of them.
-    fn commit(&mut self, host: &mut HostState, task: &'a Task, planned: Vec<Planned>) -> Vec<Item> {
+    fn commit(
+        &mut self,
+        host: &mut HostState,
+        task: &'a Task,
+        at: &Place,
+        planned: Vec<Planned>,
+    ) -> Vec<Item> {
         host.next_task += 1;
         let mut register = task.register.as_ref().map(|name| Register {
             name: name.clone(),
@@ -413,6 +424,7 @@ impl<'a> Cursor<'a> {
             one.step.id = host.next_step;
             host.next_step += 1;
             host.notified.extend(one.step.notify.iter().cloned());
+            let debts = self.debts_of(host, task, at, &mut one.step);
             if let Some(register) = &mut register {
                 register.steps.push((one.step.id, one.item));
                 if let Action::Skip { reason } = &one.step.action {
@@ -433,6 +445,7 @@ impl<'a> Cursor<'a> {
                     number: one.step.task,
                     says: says(&one.step),
                     over: one.over,
+                    debts,
                     tried: 0,
                 },
             );
@@ -469,6 +482,14 @@ impl<'a> Cursor<'a> {
         let Written::Include { file } = &task.action else {
             return Ok(Progress::Moved);
         };
+        if self.frames.len() > DEEPEST {
+            return Err(Problem::new(format!(
+                "more than {DEEPEST} task files include one another"
+            ))
+            .at(&task.span)
+            .help("a file that includes itself needs a `when` that ends it")
+            .into());
+        }
         let mut frames = Vec::new();
         for one in planned.into_iter().rev() {
             if matches!(one.step.action, Action::Skip { .. }) {
