@@ -136,6 +136,18 @@ struct Watch<'a> {
     http: Vec<HttpWatch<'a>>,
 }
 
+struct Missing {
+    what: String,
+    /// A good answer came, and is wanted several times in a row.
+    only_again: bool,
+}
+
+impl Missing {
+    fn new(what: String) -> Self {
+        Self { what, only_again: false }
+    }
+}
+
 struct LogWatch {
     boot: RefCell<Boot>,
     started: Option<Regex>,
@@ -179,13 +191,14 @@ impl<'a> Watch<'a> {
                     Ok(())
                 };
             };
-            had_to_wait = true;
+            had_to_wait |= !missing.only_again;
             if patience.is_over() {
-                return Err(self.too_late(&missing));
+                return Err(self.too_late(&missing.what));
             }
             self.system.progress(&format!(
-                "waiting since {} for {missing}",
-                spoken(patience.waited())
+                "waiting since {} for {}",
+                spoken(patience.waited()),
+                missing.what
             ));
             patience.rest(Duration::from_secs(1));
         }
@@ -199,9 +212,10 @@ impl<'a> Watch<'a> {
             patience.rest(Duration::from_secs(1));
             if let Some(missing) = self.look()? {
                 return Err(self.in_vain(format!(
-                    "{} was ready, and {} later it was not: {missing}",
+                    "{} was ready, and {} later it was not: {}",
                     self.first.name,
-                    spoken(patience.waited())
+                    spoken(patience.waited()),
+                    missing.what
                 )));
             }
         }
@@ -209,15 +223,15 @@ impl<'a> Watch<'a> {
     }
 
     /// The first thing that is missing; an error when waiting is in vain.
-    fn look(&self) -> Result<Option<String>> {
+    fn look(&self) -> Result<Option<Missing>> {
         self.process()?;
         if let Some(missing) = self.log_lines()? {
-            return Ok(Some(missing));
+            return Ok(Some(Missing::new(missing)));
         }
         for port in &self.gate.ports {
             let (host, number) = port.parts()?;
             if !self.system.is_open(host, number, Duration::from_secs(2))? {
-                return Ok(Some(format!("port {number} of {host}")));
+                return Ok(Some(Missing::new(format!("port {number} of {host}"))));
             }
         }
         // All are asked each time, so that their rows grow side by side.
@@ -226,7 +240,7 @@ impl<'a> Watch<'a> {
             .iter()
             .filter_map(|h| h.missing(self.system))
             .collect();
-        Ok(missing.into_iter().next())
+        Ok(missing.into_iter().min_by_key(|m| m.only_again))
     }
 
     fn process(&self) -> Result<()> {
@@ -413,22 +427,23 @@ impl<'a> HttpWatch<'a> {
     }
 
     /// Asks once more; says what is still missing.
-    fn missing(&self, system: &System) -> Option<String> {
+    fn missing(&self, system: &System) -> Option<Missing> {
         match self.complaint(system) {
             Some(complaint) => {
                 self.in_a_row.replace(0);
-                Some(format!("{} ({complaint})", self.wanted.url))
+                Some(Missing::new(format!("{} ({complaint})", self.wanted.url)))
             }
             None => {
                 let row = self
                     .in_a_row
                     .replace_with(|row| row.saturating_add(1))
                     .saturating_add(1);
-                (row < self.wanted.times).then(|| {
-                    format!(
+                (row < self.wanted.times).then(|| Missing {
+                    what: format!(
                         "{} (good {row} of {} times in a row)",
                         self.wanted.url, self.wanted.times
-                    )
+                    ),
+                    only_again: true,
                 })
             }
         }
