@@ -144,7 +144,10 @@ struct Missing {
 
 impl Missing {
     fn new(what: String) -> Self {
-        Self { what, only_again: false }
+        Self {
+            what,
+            only_again: false,
+        }
     }
 }
 
