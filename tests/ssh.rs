@@ -290,6 +290,19 @@ async fn passwords_both_ways() {
     }
 }
 
+/// Of the host and of the user; RSA signs with SHA-2, never with SHA-1.
+#[tokio::test]
+async fn keys_of_every_kind() {
+    for kind in ["ed25519", "ecdsa", "rsa"] {
+        let host = Host::start(Behaviour {
+            kind: Some(kind),
+            ..Behaviour::default()
+        })
+        .await;
+        works(go(&host.target()).await.unwrap()).await;
+    }
+}
+
 #[tokio::test]
 async fn an_encrypted_key_wants_its_passphrase() {
     let host = Host::usual().await;

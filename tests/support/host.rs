@@ -42,6 +42,8 @@ pub struct Behaviour {
     pub profile: String,
     /// Connections cut off before the banner.
     pub turned_away: usize,
+    /// Of the host's and the user's keys, as `ssh-keygen -t` names it; ed25519 unless said.
+    pub kind: Option<&'static str>,
 }
 
 pub struct Host {
@@ -55,10 +57,14 @@ type Streams = Arc<Mutex<Vec<std::net::TcpStream>>>;
 
 /// A key pair made by ssh-keygen; the path of its private half.
 pub fn key_pair(dir: &Path, name: &str, passphrase: &str) -> PathBuf {
+    key_pair_of("ed25519", dir, name, passphrase)
+}
+
+fn key_pair_of(kind: &str, dir: &Path, name: &str, passphrase: &str) -> PathBuf {
     let path = dir.join(name);
     let output = std::process::Command::new("ssh-keygen")
         .args([
-            "-q", "-t", "ed25519", "-a", "1", "-C", name, "-N", passphrase, "-f",
+            "-q", "-t", kind, "-a", "1", "-C", name, "-N", passphrase, "-f",
         ])
         .arg(&path)
         .output()
@@ -82,8 +88,9 @@ impl Host {
         for part in ["home", "stubs", "state"] {
             std::fs::create_dir(dir.path().join(part)).unwrap();
         }
-        let host_key = key_pair(dir.path(), "host_key", "");
-        key_pair(dir.path(), "user_key", "");
+        let kind = behaviour.kind.unwrap_or("ed25519");
+        let host_key = key_pair_of(kind, dir.path(), "host_key", "");
+        key_pair_of(kind, dir.path(), "user_key", "");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let host = Self {
