@@ -279,6 +279,15 @@ fn what_comes_before_a_mistake_is_carried_out_and_rescue_takes_it() {
 
 #[test]
 fn ctrl_c_lets_the_step_finish_and_ends_with_130() {
+    asked_to_stop_by(rustix::process::Signal::INT);
+}
+
+#[test]
+fn a_cancelled_job_stops_as_orderly() {
+    asked_to_stop_by(rustix::process::Signal::TERM);
+}
+
+fn asked_to_stop_by(signal: rustix::process::Signal) {
     let dir = tempfile::tempdir().unwrap();
     let playbook = "
 - name: long
@@ -294,7 +303,7 @@ fn ctrl_c_lets_the_step_finish_and_ends_with_130() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
     let ran = ran(&child.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(130), "{}", ran.said);
     assert!(ran.says("second"), "{}", ran.said);
