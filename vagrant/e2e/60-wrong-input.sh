@@ -54,7 +54,7 @@ says 'mi-3'
 wrong "a tab in the inventory" 1 run "$pattern" -i "$(broken 's/^    apim:/\tapim:/')"
 says 'broken.yaml:[0-9]+:[0-9]+'
 
-wrong "one node where two are the minimum, no packs, no password" 7 run "$pattern" \
+wrong "one node where two are the minimum, no packs, no password" 6 run "$pattern" \
   -i "$(broken '/apim-2:/d')" -e "packs_dir=$out/none" -e 'db_mi_password={{ no_such_variable }}'
 says 'needs 2 hosts in group `apim`, the inventory has 1' 'broken.yaml:[0-9]+:[0-9]+' 'add 1 host to `apim`' \
   'wso2am-4.5.0.zip` is missing' 'wso2mi-4.4.0.zip` is missing' 'set the variable that names it' no_such_variable
