@@ -8,6 +8,7 @@ mod frame;
 mod message;
 mod outcome;
 mod step;
+pub mod survey;
 
 pub use facts::Facts;
 pub use frame::{FrameError, MAX_FRAME, decode, encode, frame_length};
