@@ -95,7 +95,7 @@ trap 'kill $diagnostics' EXIT INT
 status=121
 while [ "$status" = 121 ]; do
   "$JAVACMD" \
-    $JVM_MEM_OPTS -XX:+UseSerialGC \
+    $JVM_MEM_OPTS -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
     -XX:+HeapDumpOnOutOfMemoryError -XX:HeapDumpPath="$CARBON_HOME/repository/logs/heap-dump.hprof" \
     $JAVA_OPTS \
     -Djava.io.tmpdir="$CARBON_HOME/tmp" -Djava.security.egd=file:/dev/./urandom -Dfile.encoding=UTF8 -Djava.net.preferIPv4Stack=true \

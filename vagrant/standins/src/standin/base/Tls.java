@@ -29,7 +29,8 @@ public final class Tls {
         if (!all.isKeyEntry(alias)) {
             throw new GeneralSecurityException("Alias [" + alias + "] is not a key entry of " + file);
         }
-        KeyStore one = KeyStore.getInstance("PKCS12");
+        // JKS in memory: PKCS12 would derive a key from the password, slowly, at every look.
+        KeyStore one = KeyStore.getInstance("JKS");
         one.load(null, null);
         one.setKeyEntry(alias, all.getKey(alias, keyPassword.toCharArray()), keyPassword.toCharArray(), all.getCertificateChain(alias));
         return new Tls(one, alias, keyPassword.toCharArray());

@@ -7,6 +7,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.StandardCopyOption;
 import java.util.Arrays;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.jar.Attributes;
 import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
@@ -72,6 +74,7 @@ public final class InstallJars {
         }
     }
 
+    /** The headers that jartobundle.sh of SI writes. The classes stay where they are, so that the result is a plain jar as well. */
     private static void bundle(File jar, File folder) throws IOException {
         String name = jar.getName().replaceAll("\\.jar$", "").replaceAll("[^A-Za-z0-9]", "_");
         folder.mkdirs();
@@ -80,17 +83,31 @@ public final class InstallJars {
             Attributes a = m.getMainAttributes();
             a.putIfAbsent(Attributes.Name.MANIFEST_VERSION, "1.0");
             a.putIfAbsent(new Attributes.Name("Bundle-ManifestVersion"), "2");
+            a.putIfAbsent(new Attributes.Name("Bundle-Name"), name);
             a.putIfAbsent(new Attributes.Name("Bundle-SymbolicName"), name);
             a.putIfAbsent(new Attributes.Name("Bundle-Version"), "1.0.0");
+            a.putIfAbsent(new Attributes.Name("Export-Package"), String.join(",", packages(jar)));
+            a.putIfAbsent(new Attributes.Name("DynamicImport-Package"), "*");
             try (JarOutputStream out = new JarOutputStream(new FileOutputStream(new File(folder, name + "_1.0.0.jar")), m)) {
                 for (JarEntry e = in.getNextJarEntry(); e != null; e = in.getNextJarEntry()) {
                     if (!e.getName().equals("META-INF/MANIFEST.MF")) {
-                        out.putNextEntry(new JarEntry(e.getName()));
+                        JarEntry copy = new JarEntry(e.getName());
+                        copy.setTime(e.getTime());
+                        out.putNextEntry(copy);
                         in.transferTo(out);
                     }
                 }
             }
         }
+    }
+
+    private static Set<String> packages(File jar) throws IOException {
+        Set<String> out = new TreeSet<>();
+        try (JarFile f = new JarFile(jar)) {
+            f.stream().map(JarEntry::getName).filter(n -> n.endsWith(".class") && n.indexOf('/') > 0 && !n.startsWith("META-INF/"))
+                    .forEach(n -> out.add(n.substring(0, n.lastIndexOf('/')).replace('/', '.')));
+        }
+        return out;
     }
 
     static boolean isBundle(File jar) {

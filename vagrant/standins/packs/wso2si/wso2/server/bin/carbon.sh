@@ -93,7 +93,7 @@ cd "$RUNTIME_HOME" || exit 1
 status=121
 while [ "$status" = 121 ]; do
   "$JAVACMD" \
-    -Xms256m -Xmx1024m -XX:+UseSerialGC \
+    -Xms256m -Xmx1024m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
     -XX:+HeapDumpOnOutOfMemoryError -XX:HeapDumpPath="$RUNTIME_HOME/logs/heap-dump.hprof" \
     $JAVA_OPTS \
     -Djava.io.tmpdir="$CARBON_HOME/tmp" -Djava.security.egd=file:/dev/./urandom -Dfile.encoding=UTF8 \
