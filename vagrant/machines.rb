@@ -1,10 +1,13 @@
 # The machines of a pattern, read from its sample inventory. The Vagrantfile and `lab` both ask here.
 #
-#   ruby machines.rb PATTERN      prints one line per machine: name address group,group
+#   ruby machines.rb PATTERN            prints one line per machine: name address group,group
+#   ruby machines.rb --roles PATTERN    prints one line per machine: name role
 require "yaml"
 
 module Lab
   INVENTORIES = File.expand_path("../inventories/vagrant", __dir__)
+  # The groups that write into the database what everybody else reads there.
+  API_LAYER = %w[apim gateway traffic_manager database].freeze
   Machine = Struct.new(:name, :address, :groups)
 
   def self.machines(pattern)
@@ -32,9 +35,20 @@ module Lab
     end
     (group["children"] || {}).each { |name, child| collect(name, child, found) }
   end
+
+  # What a machine is, as far as what was deployed on it goes. Two patterns may share a machine when it has one role in
+  # both: the same place, and the same API Manager nodes and database around it, whose data the others refer to.
+  def self.role(machine, all)
+    layer = all.select { |other| (other.groups & API_LAYER).any? }.map { |other| [other.name, other.groups] }
+    [machine.address, *machine.groups, "beside", *layer].flatten.join(" ")
+  end
 end
 
 if $PROGRAM_NAME == __FILE__
-  abort "usage: ruby machines.rb PATTERN" unless ARGV.length == 1
-  Lab.machines(ARGV[0]).each { |machine| puts [machine.name, machine.address, machine.groups.join(",")].join(" ") }
+  roles = ARGV.delete("--roles")
+  abort "usage: ruby machines.rb [--roles] PATTERN" unless ARGV.length == 1
+  all = Lab.machines(ARGV[0])
+  all.each do |machine|
+    puts [machine.name, roles ? Lab.role(machine, all) : [machine.address, machine.groups.join(",")]].join(" ")
+  end
 end

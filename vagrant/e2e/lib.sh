@@ -1,8 +1,9 @@
 # shellcheck shell=bash disable=SC2034 # its variables are the scenarios'
 # What the scenarios share: assertions, the program, the machines, requests through the balancer.
 #
-# A scenario is a script of its own:  vagrant/e2e/20-second-run.sh, on machines that `vagrant/lab up` made and with a
-# program that `vagrant/lab build` built; or all of them with `vagrant/lab e2e`.
+# A scenario is a script of its own:  vagrant/e2e/every-pattern/20-second-run.sh, on machines that `vagrant/lab up` made and
+# with a program that `vagrant/lab build` built; or all of them with `vagrant/lab e2e`. It belongs to the pattern that its
+# folder names.
 set -euo pipefail
 
 e2e=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -12,8 +13,10 @@ lab=$vagrant_dir/lab
 state=${LAB_STATE:-$vagrant_dir/.state}
 export LAB_STATE=$state
 
-pattern=${LAB_PATTERN:-standard-ha}
-inventory=$root/inventories/vagrant/$pattern.yaml
+# Playbook, inventory and settings, as the program wants them on its command line.
+mapfile -t deployment < <("$lab" deployment)
+pattern=${deployment[0]}
+inventory=${deployment[2]}
 program=${APIM_DEPLOY:-$("$lab" which)}
 if [[ ! -x $program ]]; then
   printf 'no program at %s: run vagrant/lab build\n' "$program" >&2
@@ -21,16 +24,11 @@ if [[ ! -x $program ]]; then
 fi
 out=$(mktemp -d "${TMPDIR:-/tmp}/apim-lab.XXXXXX")
 
-api_host=api.lab.test
-portal_host=apim.lab.test
-# The balancer passes MI's TLS through on its own port.
-mi_host=mi.lab.test:8253
-si_host=si.lab.test
 # API-M's own health-check API takes the way of every API call; MI and SI have the samples of group_vars.
 api_path=${LAB_API_PATH:-/health-check}
+portal_path=/publisher/login
 mi_path=${LAB_MI_PATH:-/hello}
-si_url=http://$si_host:8006/hello
-si_login=admin:$(awk '$1 == "wso2_admin_password:" { print $2 }' "$root/inventories/vagrant/group_vars/all.yaml")
+si_path=:8006/hello
 
 failures=0
 declare -a undo=()
@@ -145,7 +143,7 @@ tool() {
 
 # deploy ARGS...: the run that must succeed.
 deploy() {
-  tool run "$pattern" -i "$inventory" --output json "$@"
+  tool run "${deployment[@]}" --output json "$@"
   expect "exit code" 0 "$code"
   if ((code != 0)); then
     tail -n 20 "$stdout" "$stderr"
@@ -172,11 +170,33 @@ changed_counts() {
   jq -r 'select(.event == "recap") | .hosts | to_entries[] | "\(.key) \(.value.changed)"' "$stdout" | sort
 }
 
+# A copy of the sample inventories to change, $project; paths in them are relative to their folder.
+copy_inventories() {
+  project=$out/inventories/vagrant
+  mkdir -p "$project"
+  cp -r "$root/inventories/vagrant/." "$project/"
+  ln -s "$vagrant_dir" "$out/vagrant"
+}
+
 # --- machines ---------------------------------------------------------------------------------------------------------
 
-machine_names() { ruby "$vagrant_dir/machines.rb" "$pattern" | cut -d' ' -f1; }
+# "name address group,group" a line
+machines=$(ruby "$vagrant_dir/machines.rb" "$pattern")
 
-address_of() { ruby "$vagrant_dir/machines.rb" "$pattern" | awk -v name="$1" '$1 == name { print $2 }'; }
+machine_names() { cut -d' ' -f1 <<<"$machines"; }
+
+address_of() { awk -v name="$1" '$1 == name { print $2 }' <<<"$machines"; }
+
+# variable NAME MACHINE: of the inventory, as the program reads it
+variable() { "$program" inventory host "$2" -i "$inventory" | jq -r --arg name "$1" '.[$name]'; }
+
+# The groups of machines with a product on them, in the order of the inventory.
+clusters() { awk '$3 !~ /^(database|load_balancer)$/ && !seen[$3]++ { print $3 }' <<<"$machines"; }
+
+# members CLUSTER: its machines, on one line
+members() { awk -v cluster="$1" '$3 == cluster { print $1 }' <<<"$machines" | paste -sd' '; }
+
+has_cluster() { clusters | grep -qx "$1"; }
 
 on() {
   local name=$1
@@ -215,19 +235,59 @@ processes_but() {
 }
 java_processes() { processes | awk '$2 == "(java)"'; }
 
+# --- faults -----------------------------------------------------------------------------------------------------------
+
+declare -a faults=()
+
+# fault WHAT CODE HOST REGEX [ARGS...]: a run that must fail because of one machine: with this exit code, a message that says
+# why, what is true now and what to do next, and with nobody else touched.
+fault() {
+  local what=$1 expected=$2 host=$3 regex=$4 others first
+  shift 4
+  others=$(processes_but "$host")
+  tool run "${deployment[@]}" "$@"
+  expect "$what: exit code" "$expected" "$code"
+  first=$(grep -m1 "^error: $host" <<<"$said" || true)
+  expect_match "$what: the message names $host and says why" "$regex" "$(grep -A20 "^error: $host" <<<"$said" || true)"
+  expect_match "$what: the message says what is true now" '(^|'$'\n'')now: ' "$said"
+  expect_match "$what: the message says the next command" "next: .*apim-deploy run $pattern" "$said"
+  expect_same "$what: the other machines' processes are the same" "$others" "$(processes_but "$host")"
+  faults+=("$(printf '%-22s %4d   %s' "$what" "$code" "${first:-no message}")")
+  grep -E '^(error: |  (in|at|help) |now: |next: )' <<<"$said" | cut -c1-180 | sed 's/^/   | /'
+}
+
+fault_table() {
+  printf '\n   %-22s %4s   %s\n' fault exit "first line of the message"
+  printf '   %s\n' "${faults[@]}" | cut -c1-180
+}
+
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 balancer=$(address_of lb-1)
+api_host=$(variable api_hostname lb-1)
+portal_host=$(variable apim_hostname lb-1)
+admin=admin:$(variable wso2_admin_password lb-1)
 
-# ask HOST[:PORT] PATH: "status node" of one request through the balancer. The lab's certificates are its own (-k), and
-# its names are in no DNS (--resolve).
-ask() {
-  local seen port=443
-  if [[ $1 == *:* ]]; then
-    port=${1##*:}
+# Of an integration cluster, which may be a tenant's. The balancer passes MI's TLS through on its own port.
+mi_host() { printf '%s:8253\n' "$(variable mi_hostname "$(members "$1" | cut -d' ' -f1)")"; }
+si_host() { variable si_hostname "$(members "$1" | cut -d' ' -f1)"; }
+
+# through HOST[:PORT] ARGS...: curl by way of the balancer. The lab's certificates are its own (--insecure), and its names
+# are in no DNS (--resolve). $client, if set, is the address that the balancer sees.
+through() {
+  local host=$1 port=443
+  shift
+  if [[ $host == *:* ]]; then
+    port=${host##*:}
   fi
-  if seen=$(curl --silent --insecure --max-time 15 --resolve "${1%:*}:$port:$balancer" --output /dev/null \
-    --write-out '%{http_code} %header{x-node}' "https://$1$2"); then
+  curl --silent --insecure --max-time 15 ${client:+--interface "$client"} --resolve "${host%:*}:$port:$balancer" "$@"
+}
+
+# ask HOST[:PORT] PATH [ARGS...]: "status node" of one request
+ask() {
+  local host=$1 path=$2 seen
+  shift 2
+  if seen=$(through "$host" --output /dev/null --write-out '%{http_code} %header{x-node}' "$@" "https://$host$path"); then
     printf '%s\n' "${seen/% / -}"
   else
     printf '000 no-answer-curl-%d\n' $?
@@ -245,22 +305,121 @@ answers() {
 # nodes HOST PATH COUNT: the nodes that answered, in one line.
 nodes() { answers "$@" | awk '{ print $3 }' | sort -u | paste -sd' '; }
 
+# The portals' sessions live in one node, so the balancer keeps a client on its node, by its address. Eight clients: this
+# computer, with addresses beside those of the machines.
+clients=()
+need_clients() {
+  local device number address
+  if ((${#clients[@]} > 0)); then
+    return
+  fi
+  device=$(ip -oneline route get "$balancer" | sed 's/.* dev \([^ ]*\).*/\1/')
+  for number in {201..208}; do
+    address=${balancer%.*}.$number
+    if [[ -z $(ip -oneline address show to "$address") ]]; then
+      as_root ip address add "$address/32" dev "$device"
+      later as_root ip address delete "$address/32" dev "$device"
+    fi
+    clients+=("$address")
+  done
+}
+
+as_root() {
+  if ((EUID == 0)); then
+    "$@"
+  else
+    sudo "$@"
+  fi
+}
+
+# "client node node.." a line, of four requests of each client to a portal
+portal_clients() {
+  local client
+  for client in "${clients[@]}"; do
+    printf '%s %s\n' "$client" "$(nodes "$portal_host" "$portal_path" 4)"
+  done
+}
+
+portal_nodes() { portal_clients | cut -d' ' -f2- | tr ' ' '\n' | sort -u | paste -sd' '; }
+
+# portals_serve NODE...: these nodes, and every client is kept on one of them
+portals_serve() {
+  need_clients
+  expect_within 60 "nodes behind $portal_host, of ${#clients[@]} clients" "$*" portal_nodes
+  expect "clients that saw more than one node" "" "$(portal_clients | awk 'NF > 2')"
+}
+
 # si_state NAME: Active or Passive
 si_state() {
-  curl --silent --max-time 5 --user "$si_login" "http://$(address_of "$1"):9090/statistics" | jq -r '.haStatus // "none"'
+  curl --silent --max-time 5 --user "$admin" "http://$(address_of "$1"):9090/statistics" | jq -r '.haStatus // "none"'
 }
 
-# stream_event: "status node" of one event sent through the balancer to the sample Siddhi app.
-stream_event() {
-  curl --silent --max-time 10 --resolve "$si_host:8006:$balancer" --output /dev/null --write-out '%{http_code} %header{x-node}' \
-    --json '{"event":{"name":"lab","amount":1}}' "$si_url" || true
-}
-
+# si_states NAME...: of all of them, in one line
 si_states() {
   local name
-  for name in si-1 si-2; do
+  for name in "$@"; do
     si_state "$name"
   done | sort | paste -sd' '
+}
+
+# si_active NAME...: the one of them that is
+si_active() {
+  local name
+  for name in "$@"; do
+    if [[ $(si_state "$name") == Active ]]; then
+      printf '%s\n' "$name"
+      return
+    fi
+  done
+}
+
+# stream_event CLUSTER: "status node" of one event sent through the balancer to the sample Siddhi app.
+stream_event() {
+  local host
+  host=$(si_host "$1")
+  curl --silent --max-time 10 --resolve "$host$(grep -o '^:[0-9]*' <<<"$si_path"):$balancer" --output /dev/null \
+    --write-out '%{http_code} %header{x-node}' --json '{"event":{"name":"lab","amount":1}}' "http://$host$si_path" || true
+}
+
+# entry CLUSTER: "host path" of what its clients ask for. A control plane's are the gateways': what they have loaded, they
+# must go on serving without it.
+entry() {
+  case $1 in
+    apim | gateway) printf '%s %s\n' "$api_host" "$api_path" ;;
+    mi | mi_*) printf '%s %s\n' "$(mi_host "$1")" "$mi_path" ;;
+    *) return 1 ;;
+  esac
+}
+
+# serves CLUSTER NODE...: exactly these answer for it through the balancer
+serves() {
+  local cluster=$1 host path
+  shift
+  case $cluster in
+    si | si_*)
+      if (($# > 1)); then
+        expect_within 180 "stream integrators of $cluster" "Active Passive" si_states "$@"
+      fi
+      expect_within 60 "an event for $cluster through the balancer" "200 $(si_active "$@")" stream_event "$cluster"
+      return
+      ;;
+    apim)
+      portals_serve "$@"
+      if has_cluster gateway; then
+        return
+      fi
+      ;;
+  esac
+  read -r host path < <(entry "$cluster")
+  expect_within 180 "nodes behind $host" "$*" nodes "$host" "$path" 12
+}
+
+all_serve() {
+  local cluster
+  for cluster in $(clusters); do
+    # shellcheck disable=SC2046 # one word per machine
+    serves "$cluster" $(members "$cluster")
+  done
 }
 
 # steady_start HOST PATH: about ten requests a second until steady_stop, each one recorded.
@@ -286,13 +445,15 @@ steady_stop_if_running() {
   fi
 }
 
-# steady_stop WHAT [ALLOWED]: no request may have failed, or no more than so many. A 404 comes from a node that serves:
-# only 5xx and no answer are failures.
+# A 404 comes from a node that serves: only 5xx and no answer are failures.
+steady_failed() { awk '$1 !~ /^[234]/' "$steady_file" | wc -l; }
+
+# steady_stop WHAT [ALLOWED]: no request may have failed, or no more than so many.
 steady_stop() {
   local allowed=${2:-0} failed sent
   steady_stop_if_running
   sent=$(wc -l <"$steady_file")
-  failed=$(awk '$1 !~ /^[234]/' "$steady_file" | wc -l)
+  failed=$(steady_failed)
   printf '   sent  %d requests meanwhile: %s\n' "$sent" \
     "$(sort "$steady_file" | uniq -c | awk '{ $1 = $1; print }' | paste -sd';' | sed 's/;/; /g')"
   if ((sent == 0)); then
@@ -304,26 +465,38 @@ steady_stop() {
   fi
 }
 
-# The portals' sessions live in one node, so the balancer keeps a client on its node: one of the two answers.
-portal_serves() {
-  local seen
-  seen=$(ask "$portal_host" /publisher/login)
-  expect_match "https://$portal_host/publisher/login: $seen" '^(200|30[0-9]) apim-[12]$' "$seen"
+# --- APIs -------------------------------------------------------------------------------------------------------------
+
+# publish LOGIN NAME BACKEND: an API of the login's tenant at /NAME/1.0.0, on all gateways; it goes at the end.
+publish() {
+  local login=$1 name=$2 backend=$3 id revision
+  id=$(publisher "$login" POST apis "{\"name\": \"$name\", \"context\": \"/$name\", \"version\": \"1.0.0\", \"endpointConfig\":
+    {\"endpoint_type\": \"http\", \"production_endpoints\": {\"url\": \"$backend\"}}}" | jq -r .id)
+  later unpublish "$login" "$id"
+  revision=$(publisher "$login" POST "apis/$id/revisions" '{}' | jq -r .id)
+  publisher "$login" POST "apis/$id/deploy-revision?revisionId=$revision" \
+    "[{\"name\": \"Default\", \"vhost\": \"$api_host\", \"displayOnDevportal\": true}]" >/dev/null
 }
 
-both_serve() {
-  expect_within 60 "nodes behind $api_host" "apim-1 apim-2" nodes "$api_host" "$api_path" 12
-  expect_within 60 "nodes behind $mi_host" "mi-1 mi-2" nodes "$mi_host" "$mi_path" 12
-  expect_within 60 "stream integrators" "Active Passive" si_states
-  expect_within 60 "an event through the balancer" "200 $(si_active)" stream_event
+unpublish() { publisher "$1" DELETE "apis/$2" >/dev/null; }
+
+# publisher LOGIN METHOD PATH [BODY]: one call of the publisher's REST API
+publisher() {
+  through "$portal_host" --fail --user "$1" --request "$2" ${4:+--json "$4"} "https://$portal_host/api/am/publisher/v4/$3"
 }
 
-si_active() {
-  local name
-  for name in si-1 si-2; do
-    if [[ $(si_state "$name") == Active ]]; then
-      printf '%s\n' "$name"
-      return
-    fi
-  done
+# backends PATH COUNT: the machines that answered behind the gateways, in one line
+backends() {
+  local i
+  for ((i = 0; i < $2; i++)); do
+    through "$api_host" --output /dev/null --write-out '%{http_code} %header{x-backend-node}\n' "https://$api_host$1" || true
+  done | awk '{ print $1 == 200 ? $2 : "status-" $1 }' | sort -u | paste -sd' '
+}
+
+# statuses PATH: "status node;status node": what each gateway says to it
+statuses() { answers "$api_host" "$1" 12 | awk '{ print $2, $3 }' | sort -k 2 | paste -sd';'; }
+
+# services LOGIN: the addresses in the catalog of the login's tenant
+services() {
+  through "$portal_host" --fail --user "$1" "https://$portal_host/api/am/service-catalog/v1/services" | jq -r '.list[].serviceUrl'
 }

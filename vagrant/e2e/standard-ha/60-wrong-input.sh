@@ -1,15 +1,12 @@
 #!/usr/bin/env bash
 # Wrong input ends with exit 2 and a message with file, line, column and fix, several mistakes in one go; nobody is
 # contacted. The inventory's addresses lead nowhere (TEST-NET-3), so a connection would take seconds and end with 5.
-source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 logins() { on apim-1 journalctl --unit ssh --no-pager | grep -cE 'Accepted|Connection' || [[ $? == 1 ]]; }
 
-# A copy of the sample inventory to break; paths in it are relative to its folder.
-project=$out/inventories/vagrant
-mkdir -p "$project" "$out/playbooks"
-cp -r "$root/inventories/vagrant/." "$project/"
-ln -s "$vagrant_dir" "$out/vagrant"
+copy_inventories
+mkdir -p "$out/playbooks"
 nowhere=$project/nowhere.yaml
 sed 's/172\.30\.57\./203.0.113./' "$inventory" >"$nowhere"
 broken() {

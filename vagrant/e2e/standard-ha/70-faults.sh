@@ -1,25 +1,7 @@
 #!/usr/bin/env bash
 # Broken machines: the right exit code; a message that says what happened on which host, what is true now and the next
 # command; nobody else touched; and when the cause is mended, one run makes it whole.
-source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-
-declare -a table=()
-
-# fault WHAT CODE HOST REGEX [ARGS...]: one run on broken machines
-fault() {
-  local what=$1 expected=$2 host=$3 regex=$4 others first
-  shift 4
-  others=$(processes_but "$host")
-  tool run "$pattern" -i "$inventory" "$@"
-  expect "$what: exit code" "$expected" "$code"
-  first=$(grep -m1 "^error: $host" <<<"$said" || true)
-  expect_match "$what: the message names $host and says why" "$regex" "$(grep -A20 "^error: $host" <<<"$said" || true)"
-  expect_match "$what: the message says what is true now" '(^|'$'\n'')now: ' "$said"
-  expect_match "$what: the message says the next command" "next: .*apim-deploy run $pattern" "$said"
-  expect_same "$what: the other machines' processes are the same" "$others" "$(processes_but "$host")"
-  table+=("$(printf '%-22s %4d   %s' "$what" "$code" "${first:-no message}")")
-  sed -n '/^error: /,/^ *help/p; /^now: /p; /^next: /p' <<<"$said" | sed 's/^/   | /'
-}
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 step "make it so"
 deploy
@@ -82,9 +64,8 @@ on si-2 systemctl stop squatter.service
 
 step "mended, one run makes it whole"
 deploy
-both_serve
+all_serve
 deploy
 expect_same "and the next one changes nothing" "" "$(steps_that changed)"
 
-printf '\n   %-22s %4s   %s\n' fault exit "first line of the message"
-printf '   %s\n' "${table[@]}"
+fault_table

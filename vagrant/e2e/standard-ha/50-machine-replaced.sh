@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # A machine is lost with its disk; a new one with the same address takes its place by one run, and nobody else is touched.
-source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 step "make it so"
 deploy
-both_serve
+all_serve
 
 # replaced NAME HOST PATH NODES ALLOWED: so many requests may fail.
 replaced() {
@@ -21,7 +21,7 @@ replaced() {
   expect_same "all other processes are the same" "$before" "$(processes_but "$name")"
 }
 # Those that were in flight on the machine.
-replaced mi-2 "$mi_host" "$mi_path" "mi-1 mi-2" 2
+replaced mi-2 "$(mi_host mi)" "$mi_path" "mi-1 mi-2" 2
 # API-M opens its ports seconds before it is ready, and NGINX looks at open ports only: until nodes are drained there
 # while they boot, some requests meet the 500 of a gateway that is not ready.
 replaced apim-2 "$api_host" "$api_path" "apim-1 apim-2" 30
@@ -31,7 +31,7 @@ cp "$state/known_hosts" "$out/known_hosts"
 later cp "$out/known_hosts" "$state/known_hosts"
 awk '$1 ~ /^mi-1,/ { host = $1; next } $1 ~ /^mi-2,/ && host { print host, $2, $3 } { print }' \
   "$out/known_hosts" >"$state/known_hosts"
-tool run "$pattern" -i "$inventory"
+tool run "${deployment[@]}"
 expect "exit code" 3 "$code"
 expect_match "the message names the host" mi-1 "$said"
 expect_match "the message shows a fingerprint" SHA256: "$said"

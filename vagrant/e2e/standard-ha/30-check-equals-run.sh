@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `run --check` names exactly the steps that `run` then changes, and changes none itself. The change is one of MI's own
 # configuration (a rolling change), and one of the balancer's (a template and its handlers).
-source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 readonly -a change=(-e mi_socket_timeout=170000 -e lb_max_fails=4)
 
@@ -11,7 +11,7 @@ later deploy
 
 step "check the change"
 before=$(processes)
-tool run "$pattern" -i "$inventory" "${change[@]}" --check --diff --output json
+tool run "${deployment[@]}" "${change[@]}" --check --diff --output json
 expect "exit code" 0 "$code"
 promised=$(steps_that changed)
 promised_diffs=$(diffs)
@@ -21,11 +21,11 @@ expect_match "MI's nodes would change" 'mi-1.*mi-2' "$(cut -f1 <<<"$promised" | 
 expect_match "a handler would run" 'Reload NGINX' "$promised"
 
 step "check again: the first check changed nothing"
-tool run "$pattern" -i "$inventory" "${change[@]}" --check --output json
+tool run "${deployment[@]}" "${change[@]}" --check --output json
 expect_same "the same steps would change" "$promised" "$(steps_that changed)"
 
 step "do it, under traffic"
-steady_start "$mi_host" "$mi_path"
+steady_start "$(mi_host mi)" "$mi_path"
 deploy --diff "${change[@]}"
 # Not drained first: a connection that waits in the listener's queue at the moment of the stop is lost with it.
 steady_stop "MI" 2
@@ -35,4 +35,4 @@ expect_same "with the same differences" "$promised_diffs" "$(diffs)"
 step "only MI and the balancer's workers were touched"
 expect_same "other processes are the same" "$(awk '!/^mi-/' <<<"$before")" "$(processes | awk '!/^mi-/')"
 expect "MI processes that are the same" 0 "$(comm -12 <(grep '^mi-' <<<"$before" | sort) <(processes mi-1 mi-2 | sort) | wc -l)"
-both_serve
+all_serve

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A second run finds everything as it should be: no step changes, no process is replaced, no request is lost.
-source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 step "make it so"
 deploy
