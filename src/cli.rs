@@ -1,5 +1,6 @@
 //! The commands and their flags; one short function per command.
 
+mod catalogue;
 mod manual;
 
 use crate::event::{Ended, Event, Listener, Recap};
@@ -7,7 +8,7 @@ use crate::exit::Exit;
 use crate::inventory::Inventory;
 use crate::plan::{Line, Tags};
 use crate::report::{self, Board, Json, Lines, Report};
-use crate::run::{self, Options, Prepared, Teller};
+use crate::run::{self, Options, Prepared, Scrub, Teller};
 use crate::source::Problems;
 use crate::ssh::Worker;
 use crate::worker;
@@ -30,6 +31,7 @@ struct Cli {
 const AFTER_HELP: &str = "\
 A first deployment:
   apim-deploy lint standard-ha -i prod.yaml          what is missing or wrong
+  apim-deploy check standard-ha -i prod.yaml         what is wrong on the hosts
   apim-deploy run  standard-ha -i prod.yaml --check  what would change
   apim-deploy run  standard-ha -i prod.yaml          make it so
 
@@ -68,6 +70,21 @@ Examples:
   apim-deploy lint standard-ha -i prod.yaml
   apim-deploy lint ./site.yaml -i hosts.ini -e @secrets.yaml")]
     Lint(InputArgs),
+    /// Hold every rule against the plan and the hosts; changes nothing
+    #[command(after_help = "\
+Asks every host once what it is like: clock, disk, JDK, keystores, ports, what its nodes answer. Then holds the
+rules against what the playbook would write and what the hosts said, and prints one table. A rule
+that does not fit an environment is accepted in its inventory, with the reason:
+  accepted_rules: { apim-50: \"reached from a private network only\" }
+
+Examples:
+  apim-deploy check standard-ha -i prod.yaml
+  apim-deploy check standard-ha -i prod.yaml -l mi --output json
+  apim-deploy check --rules
+
+Exit codes: 0 no rule finds an error, 2 the input is wrong, 3 a rule found an error or a host refused us, 5 a host
+could not be reached and nothing else is wrong.")]
+    Check(CheckArgs),
     /// Look into an inventory
     #[command(subcommand)]
     Inventory(InventoryCommand),
@@ -166,6 +183,17 @@ struct RunArgs {
 }
 
 #[derive(Debug, Args)]
+struct CheckArgs {
+    #[command(flatten)]
+    input: Option<InputArgs>,
+    /// List every rule: id, stage, severity, what must hold, source
+    #[arg(long, exclusive = true)]
+    rules: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
 struct PlanArgs {
     #[command(flatten)]
     input: InputArgs,
@@ -196,6 +224,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run(&args).into(),
         Command::Plan(args) => plan(args).into(),
         Command::Lint(args) => lint(&args).into(),
+        Command::Check(args) => check(&args).into(),
         Command::Inventory(command) => inventory(&command).into(),
         Command::Modules { name } => list_modules(name.as_deref()).into(),
         Command::Completions { shell } => {
@@ -236,26 +265,43 @@ fn plan(args: PlanArgs) -> Exit {
     }
 }
 
+fn check(args: &CheckArgs) -> Exit {
+    let Some(input) = &args.input else {
+        report::line(catalogue::list().trim_end());
+        return Exit::Done;
+    };
+    let prepared = match Prepared::new(Options {
+        check: true,
+        ..options(input, &args.output)
+    }) {
+        Ok(prepared) => prepared,
+        Err(problems) => return refuse(&problems),
+    };
+    let Some(judgeable) = &prepared.judgeable else {
+        let message = format!("`{}` states no pattern", prepared.playbook.name);
+        let help = "rules are about deployments that we know: playbooks that begin with `pattern:`";
+        return refuse(&crate::source::Problem::new(message).help(help).into());
+    };
+    let checked = tell(
+        &args.output,
+        prepared.scrub(),
+        async |worker, teller, stop| {
+            Ok(run::check(&prepared, judgeable, worker, teller, stop).await)
+        },
+    );
+    match checked {
+        Ok((ended, _)) => Exit::from(&ended),
+        Err(exit) => exit,
+    }
+}
+
 fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Exit> {
     let check = options.check;
     let prepared = Prepared::new(options).map_err(|p| refuse(&p))?;
     let scrub = prepared.scrub();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| bug(&format!("the runtime cannot start: {e}")))?;
-    let (ended, recap) = runtime.block_on(async {
-        let worker = Worker::this_program()
-            .map_err(|e| bug(&format!("this program cannot read itself: {e}")))?;
-        let (teller, told) = Teller::start(Remember::new(reporter(output)), scrub.clone());
-        let stop = stop_on_signals(teller.clone());
-        let ended = run::execute(&prepared, Arc::new(worker), &teller, stop).await;
-        drop(teller);
-        // The signal task holds a teller too; the listener has heard the recap when it says so.
-        let recap = told.await.map_err(|e| bug(&e.to_string()))?.recap;
-        Ok::<_, Exit>((ended.map_err(|p| refuse(&p))?, recap))
+    let (ended, recap) = tell(output, scrub.clone(), async |worker, teller, stop| {
+        run::execute(&prepared, worker, teller, stop).await
     })?;
-    runtime.shutdown_background();
     if output.output != Output::Json {
         let command = typed(std::env::args().map(|word| scrub.hide(&word)));
         for line in report::closing(&ended, &recap, check, &command) {
@@ -263,6 +309,31 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
         }
     }
     Ok((ended, recap))
+}
+
+/// Carries out what connects to hosts, and tells what happens while it goes on.
+fn tell(
+    output: &OutputArgs,
+    scrub: Scrub,
+    work: impl AsyncFnOnce(Arc<Worker>, &Teller, watch::Receiver<bool>) -> Result<Ended, Problems>,
+) -> Result<(Ended, Recap), Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| bug(&format!("the runtime cannot start: {e}")))?;
+    let told = runtime.block_on(async {
+        let worker = Worker::this_program()
+            .map_err(|e| bug(&format!("this program cannot read itself: {e}")))?;
+        let (teller, told) = Teller::start(Remember::new(reporter(output)), scrub);
+        let stop = stop_on_signals(teller.clone());
+        let ended = work(Arc::new(worker), &teller, stop).await;
+        drop(teller);
+        // The signal task holds a teller too; the listener has heard the recap when it says so.
+        let recap = told.await.map_err(|e| bug(&e.to_string()))?.recap;
+        Ok::<_, Exit>((ended.map_err(|p| refuse(&p))?, recap))
+    });
+    runtime.shutdown_background();
+    told
 }
 
 /// The command line as it can be shown and pasted: quoted, and without the secrets that `-e` may carry.
@@ -347,8 +418,9 @@ fn lint(args: &InputArgs) -> Exit {
                     Line::Deferred { .. } => 1,
                 })
                 .sum();
+            let warnings = warnings(&prepared);
             report::line(&format!(
-                "{}: nothing wrong; {}, {}, {}; nothing was contacted",
+                "{}: nothing wrong{warnings}; {}, {}, {}; nothing was contacted",
                 prepared.playbook.name,
                 report::count(prepared.plan.plays.len(), "play"),
                 report::count(prepared.all_hosts().len(), "host"),
@@ -357,6 +429,32 @@ fn lint(args: &InputArgs) -> Exit {
             Exit::Done
         }
     }
+}
+
+/// Prints what rules warn of, and says how much that was.
+fn warnings(prepared: &Prepared) -> String {
+    let Some(judgeable) = &prepared.judgeable else {
+        return String::new();
+    };
+    let told = prepared
+        .scrub()
+        .event(Event::Judged(judgeable.offline().told()));
+    let Event::Judged(told) = told else {
+        return String::new();
+    };
+    for line in report::findings(&told) {
+        report::line(&line);
+    }
+    let blind = told.unjudged.iter().map(|u| u.rules.len()).sum::<usize>();
+    let open = told.found.iter().filter(|j| j.accepted.is_none()).count();
+    let said = [(open, "warning"), (blind, "rule")]
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, noun)| match noun {
+            "rule" => format!(", {} not judged", report::count(number, noun)),
+            _ => format!(", {}", report::count(number, noun)),
+        });
+    said.collect()
 }
 
 fn inventory(command: &InventoryCommand) -> Exit {

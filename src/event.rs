@@ -60,9 +60,46 @@ pub enum Event {
         host: Option<String>,
         text: String,
     },
+    /// What the rules say.
+    Judged(Judgement),
     RunEnded {
         recap: Recap,
     },
+}
+
+/// What came of holding rules against a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Judgement {
+    pub found: Vec<Judged>,
+    pub unjudged: Vec<Unjudged>,
+    /// How many rules looked at everything and found nothing.
+    pub passed: usize,
+}
+
+/// Something that a rule found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// The rule's id.
+    pub rule: String,
+    /// Otherwise it is a warning.
+    pub is_error: bool,
+    pub hosts: Vec<String>,
+    pub found: String,
+    /// In a file as it would be written.
+    pub place: Option<String>,
+    pub why: String,
+    pub fix: String,
+    /// The reason why somebody lives with it.
+    pub accepted: Option<String>,
+}
+
+/// Rules that could not look at a host, for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unjudged {
+    pub rules: Vec<String>,
+    /// Empty when it is not about one.
+    pub host: String,
+    pub why: String,
 }
 
 #[derive(Debug, Clone, PartialEq)]

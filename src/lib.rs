@@ -15,6 +15,7 @@
 //! | [`vars`] | WITH: the one ladder of precedence; Tera, strict |
 //! | [`ssh`] | ROAD: connect, trust, bring the worker, carry frames; the only room that knows russh |
 //! | [`plan`] | THEN: pure; what people wrote and what hosts said become steps |
+//! | [`rules`] | HOLD: what is known to go wrong with the products, held against a plan and against hosts |
 //! | [`run`] | DO: plays, batches, policy; hands steps to workers |
 //! | [`report`] | TELL: listens to events: live board, lines, JSON, recap |
 //! | [`worker`] | the far end: takes steps, runs modules, answers |
@@ -31,6 +32,7 @@
 //! ```text
 //!  6   main   cli   exit                      speak with people
 //!  5   run    report                          run tells, report listens; neither knows the other
+//!      rules                                  judge what is decided
 //!  4   plan   ssh                             decide; carry
 //!  3   inventory   playbook   |   worker      what people wrote   |   what a host does with a step
 //!  2   vars                   |   modules     values, templates   |   kinds of task
@@ -47,7 +49,8 @@
 //! *host* (never node, target or machine in code), *step* (never action or operation), *task* (as
 //! written), *play*, *batch* (hosts that go at the same time), *role*, *handler*, *module*, *facts*, *outcome*
 //! (unchanged, changed, skipped, failed), *due* (a handler that was notified and has not run), *gate*
-//! (what must hold before the next host), *pack* (a product's archive), *release* (a pack unpacked).
+//! (what must hold before the next host), *rule* (what is known to go wrong, with an id), *site* (all that rules look
+//! at), *survey* (what a host is like), *node* (one product on one host, in the rules alone), *pack* (a product's archive), *release* (a pack unpacked).
 
 pub mod cli;
 pub mod event;
@@ -57,6 +60,7 @@ pub mod modules;
 pub mod plan;
 pub mod playbook;
 pub mod report;
+pub mod rules;
 pub mod run;
 pub mod source;
 pub mod ssh;

@@ -17,6 +17,7 @@ const MAY: &[(&str, &[&str])] = &[
             "plan",
             "playbook",
             "report",
+            "rules",
             "run",
             "source",
             "ssh",
@@ -31,6 +32,7 @@ const MAY: &[(&str, &[&str])] = &[
             "inventory",
             "plan",
             "playbook",
+            "rules",
             "source",
             "ssh",
             "system",
@@ -39,6 +41,7 @@ const MAY: &[(&str, &[&str])] = &[
         ],
     ),
     ("report", &["event", "wire"]),
+    ("rules", &["event", "inventory", "plan", "source", "wire"]),
     (
         "plan",
         &["inventory", "modules", "playbook", "source", "vars", "wire"],

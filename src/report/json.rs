@@ -1,6 +1,6 @@
 //! One JSON object a line, the same events for all. Keys are stable.
 
-use crate::event::{Event, HostRecap, Listener, StepEnded};
+use crate::event::{Event, HostRecap, Judged, Judgement, Listener, StepEnded, Unjudged};
 use crate::wire::{Failure, Outcome};
 use serde_json::{Value, json};
 
@@ -37,6 +37,7 @@ pub fn object(event: &Event) -> Option<Value> {
             json!({"event": "host_stopped", "host": host, "reason": reason})
         }
         Event::Note { host, text } => json!({"event": "note", "host": host, "text": text}),
+        Event::Judged(told) => judgement(told),
         Event::RunEnded { recap } => json!({
             "event": "recap",
             "hosts": recap.hosts.iter().map(|h| (h.host.clone(), host(h))).collect::<serde_json::Map<_, _>>(),
@@ -46,6 +47,32 @@ pub fn object(event: &Event) -> Option<Value> {
         | Event::StepStarted { .. }
         | Event::Progress { .. }
         | Event::Sending { .. } => return None,
+    })
+}
+
+/// Everything that rules said is one object: who reads it wants all or nothing.
+fn judgement(told: &Judgement) -> Value {
+    let found = told.found.iter().map(|judged: &Judged| {
+        json!({
+            "rule": judged.rule,
+            "severity": if judged.is_error { "error" } else { "warning" },
+            "hosts": judged.hosts,
+            "found": judged.found,
+            "at": judged.place,
+            "why": judged.why,
+            "fix": judged.fix,
+            "accepted": judged.accepted,
+        })
+    });
+    let unjudged = told.unjudged.iter().map(|one: &Unjudged| {
+        let host = Some(&one.host).filter(|host| !host.is_empty());
+        json!({"rules": one.rules, "host": host, "why": one.why})
+    });
+    json!({
+        "event": "judgement",
+        "found": found.collect::<Vec<_>>(),
+        "not_judged": unjudged.collect::<Vec<_>>(),
+        "passed": told.passed,
     })
 }
 

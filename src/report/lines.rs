@@ -1,7 +1,7 @@
 //! Plain lines, one event each: for logs, pipes and people without a terminal.
 
-use super::recap;
 use super::words::{self, Columns};
+use super::{judgement, recap};
 use crate::event::{Event, Listener, StepEnded};
 use crate::wire::Outcome;
 use console::{StyledObject, style};
@@ -67,6 +67,7 @@ impl Lines {
                 Some(host) => self.columns.row(host, "note", |word| word, text),
                 None => format!("note: {text}"),
             }],
+            Event::Judged(told) => judgement::table(told),
             Event::RunEnded { recap } => recap::table(recap, self.columns, self.check),
             Event::Progress { host, text } if self.verbose => {
                 vec![

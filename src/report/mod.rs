@@ -3,12 +3,14 @@
 
 mod board;
 mod json;
+mod judgement;
 mod lines;
 mod recap;
 mod words;
 
 pub use board::Board;
 pub use json::Json;
+pub use judgement::findings;
 pub use lines::Lines;
 pub use recap::closing;
 pub use words::count;

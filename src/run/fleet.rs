@@ -272,7 +272,7 @@ impl<'a> Fleet<'a> {
     }
 
     /// Whom the host's first steps want the worker to be.
-    fn first_user(&self, host: &str) -> Option<String> {
+    pub fn first_user(&self, host: &str) -> Option<String> {
         let lines = self
             .prepared
             .plan

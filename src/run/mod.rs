@@ -4,6 +4,7 @@
 //! A failed host is data and ends in the recap; a mistake in the input ends the run before any host is
 //! contacted.
 
+mod check;
 mod depot;
 mod drive;
 mod fleet;
@@ -13,6 +14,7 @@ mod scrub;
 mod target;
 mod teller;
 
+pub use check::check;
 pub use depot::Depot;
 pub use fleet::Fleet;
 pub use play::execute;

@@ -6,8 +6,9 @@ use super::target;
 use crate::inventory::{HostPattern, Inventory};
 use crate::plan::{self, Files, HostState, Plan, Tags, World, assumed_facts, common_layer};
 use crate::playbook::{self, Play, Playbook};
+use crate::rules::{self, Accepted, Judgeable};
 use crate::source::{Library, Problem, Problems, Result, nearest};
-use crate::vars::{Layer, Scope, Unresolved};
+use crate::vars::{Layer, Scope, Unresolved, Variable};
 use crate::wire::Facts;
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -48,6 +49,8 @@ pub struct Prepared {
     pub playbook_dir: PathBuf,
     /// The plan as far as it can be known offline.
     pub plan: Plan,
+    /// Of a playbook with a pattern: what the rules are held against.
+    pub judgeable: Option<Judgeable>,
     /// Rendering every host's variables is dear: once, not for each connection.
     common: OnceLock<Arc<Layer>>,
 }
@@ -75,13 +78,17 @@ impl Prepared {
             vars_files: vec![],
             playbook_dir,
             plan: Plan::default(),
+            judgeable: None,
             common: OnceLock::new(),
         };
         prepared.select(&mut problems);
         prepared.load_vars_files(&mut problems);
         prepared.check_pattern(&mut problems);
         prepared.check_targets(&mut problems);
-        prepared.check_plays(&mut problems);
+        let is_whole = prepared.check_plays(&mut problems);
+        if is_whole && prepared.playbook.pattern.is_some() {
+            prepared.check_rules(&mut problems);
+        }
         problems.or(prepared)
     }
 
@@ -299,9 +306,23 @@ impl Prepared {
         }
     }
 
-    /// Plans every play for its hosts as if they were plain machines: undefined variables, wrong
-    /// parameters and missing files show now.
-    fn check_plays(&mut self, problems: &mut Problems) {
+    /// Undefined variables, wrong parameters and missing files show now. Answers whether all could be planned.
+    fn check_plays(&mut self, problems: &mut Problems) -> bool {
+        match self.planned(&self.hosts, &self.options.tags) {
+            Ok(plan) => {
+                self.plan = plan;
+                true
+            }
+            Err(found) => {
+                problems.extend(found);
+                false
+            }
+        }
+    }
+
+    /// Plans every play for its hosts as if they were plain machines.
+    fn planned(&self, hosts: &[Vec<String>], tags: &Tags) -> Result<Plan> {
+        let mut problems = Problems::new();
         let assumed: BTreeMap<String, Facts> = self
             .inventory
             .hosts
@@ -318,12 +339,12 @@ impl Prepared {
             .collect();
         let common = self.common(&facts);
         let mut plan = Plan::default();
-        for at in 0..self.playbook.plays.len() {
+        for (at, hosts) in hosts.iter().enumerate() {
             let Some(mut world) = self.world(at, Arc::clone(&common)) else {
                 continue;
             };
-            let mut hosts: IndexMap<String, HostState> = world
-                .play_hosts
+            world.tags = tags.clone();
+            let mut hosts: IndexMap<String, HostState> = hosts
                 .iter()
                 .filter_map(|h| Some((h.clone(), states.get(h)?.clone())))
                 .collect();
@@ -331,7 +352,72 @@ impl Prepared {
             plan.plays.extend(problems.take(previewed));
             states.extend(hosts);
         }
-        self.plan = plan;
+        problems.or(plan)
+    }
+
+    /// What is known to go wrong with what would be written. The whole deployment is judged, whatever part of it this
+    /// run touches: a node outside of `--limit` is a peer all the same.
+    fn check_rules(&mut self, problems: &mut Problems) {
+        let everywhere = self.everywhere();
+        let mut unplanned = None;
+        let site = if everywhere == self.hosts && self.options.tags == Tags::default() {
+            self.site(&self.plan, &everywhere)
+        } else {
+            let plan = self.planned(&everywhere, &Tags::default());
+            let plan = plan.unwrap_or_else(|found| {
+                unplanned = found.iter().next().map(|p| p.message.clone());
+                Plan::default()
+            });
+            self.site(&plan, &everywhere)
+        };
+        let accepted = Accepted::read(&site, |host| self.place_of(host, rules::ACCEPTED));
+        let judgeable = Judgeable {
+            site,
+            accepted: problems.take(accepted).unwrap_or_default(),
+            unplanned,
+        };
+        for judged in judgeable.offline().errors() {
+            problems.push(judged.problem());
+        }
+        self.judgeable = Some(judgeable);
+    }
+
+    /// The hosts of each play without `--limit`.
+    fn everywhere(&self) -> Vec<Vec<String>> {
+        let common = self.common_without_facts();
+        (0..self.playbook.plays.len())
+            .map(|at| self.hosts_of_play(at, &common).unwrap_or_default())
+            .collect()
+    }
+
+    fn site(&self, plan: &Plan, hosts: &[Vec<String>]) -> rules::Site {
+        let common = self.common_without_facts();
+        rules::gather(plan, &self.inventory, |host| {
+            let plays = (0..hosts.len()).filter(|at| hosts[*at].iter().any(|h| h == host));
+            let state = HostState::new(host, &assumed_facts(host), vec![]);
+            let ladders: Vec<_> = plays
+                .filter_map(|at| self.world(at, Arc::clone(&common)))
+                .map(|world| world.ladder(&state, None, &[]))
+                .collect();
+            let scopes: Vec<_> = ladders.iter().map(Scope::new).collect();
+            rules::VARIABLES
+                .iter()
+                .filter_map(|name| {
+                    let known = scopes.iter().find_map(|scope| scope.value(name).ok())?;
+                    Some(((*name).to_owned(), known))
+                })
+                .collect()
+        })
+    }
+
+    /// Where the inventory, or the command line, sets a host's variable.
+    fn place_of(&self, host: &str, variable: &str) -> Option<crate::source::Span> {
+        let common = self.common_without_facts();
+        let ladder = plan::host_ladder(&self.inventory, host, &common, &self.extra, None);
+        match ladder.get(variable)? {
+            Variable::Written(node) => Some(node.span.clone()),
+            _ => None,
+        }
     }
 }
 

@@ -107,6 +107,10 @@ impl Scrub {
             }
             Event::Unreachable { failure, .. } => self.failure(failure),
             Event::Progress { text, .. } | Event::Note { text, .. } => self.text(text),
+            Event::Judged(told) => {
+                told.found.iter_mut().for_each(|j| self.text(&mut j.found));
+                told.unjudged.iter_mut().for_each(|u| self.text(&mut u.why));
+            }
             _ => {}
         }
         event

@@ -9,12 +9,14 @@ mod nearest;
 mod problem;
 mod scalar;
 mod syntax;
+mod toml;
 mod yaml;
 
 pub use library::{Bytes, Library, read};
 pub use nearest::nearest;
 pub use problem::{Problem, Problems, Result};
 pub use syntax::forbidden;
+pub use toml::parse_toml;
 pub use yaml::{Entry, Mapping, Node, Yaml, parse, parse_documents};
 
 use std::ops::Range;

@@ -1,6 +1,8 @@
 //! What several test files need: packs that lint can find, and the input of a run.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod site;
+
 use apim_deploy::run::{Options, Prepared};
 use apim_deploy::source::Problems;
 use std::fs;

@@ -1,0 +1,157 @@
+//! What the rules say, as one table: what was found with its fix, then how much was looked at.
+
+use super::words;
+use crate::event::{Judged, Judgement, Unjudged};
+use console::{StyledObject, Term, style};
+
+/// Columns of the table; a longer word shifts its own line only.
+const RULE: usize = 15;
+const SEVERITY: usize = 9;
+const HOSTS: usize = 16;
+
+/// More hosts or rules than this are counted, not named.
+const NAMED: usize = 6;
+
+/// The whole table, and what could not be judged.
+pub fn table(judgement: &Judgement) -> Vec<String> {
+    let mut lines = findings(judgement);
+    lines.extend(judgement.unjudged.iter().map(unjudged));
+    lines.push(sum(judgement));
+    lines
+}
+
+/// The table alone: nothing when nothing was found.
+pub fn findings(judgement: &Judgement) -> Vec<String> {
+    if judgement.found.is_empty() {
+        return vec![];
+    }
+    let head = format!(
+        "{:<RULE$} {:<SEVERITY$} {:<HOSTS$} {}",
+        "rule", "severity", "hosts", "finding"
+    );
+    let rows = judgement.found.iter().flat_map(row);
+    std::iter::once(style(head).bold().to_string())
+        .chain(rows)
+        .collect()
+}
+
+fn row(judged: &Judged) -> Vec<String> {
+    let (word, as_): (_, fn(StyledObject<String>) -> StyledObject<String>) = match judged {
+        Judged {
+            accepted: Some(_), ..
+        } => ("accepted", StyledObject::dim),
+        Judged { is_error: true, .. } => ("error", |word| word.red().bold()),
+        _ => ("warning", StyledObject::yellow),
+    };
+    let hosts = several(&judged.hosts);
+    let indent = RULE + SEVERITY + HOSTS + 3;
+    let mut text = vec![words::tame(&judged.found)];
+    text.extend(judged.place.iter().map(|place| format!("at {place}")));
+    text.push(match &judged.accepted {
+        Some(reason) => format!("accepted: {}", words::tame(reason)),
+        None => format!("fix: {}", judged.fix),
+    });
+    let mut lines = text.iter().flat_map(|text| wrapped(text, indent));
+    let first = lines.next().unwrap_or_default();
+    // Padded before it is styled: escape codes have a length too.
+    let word = as_(style(format!("{word:<SEVERITY$}")));
+    let head = format!("{:<RULE$} {word} {hosts:<HOSTS$} {first}", judged.rule);
+    let rest = lines.map(|line| format!("{:indent$}{line}", ""));
+    std::iter::once(head).chain(rest).collect()
+}
+
+fn unjudged(unjudged: &Unjudged) -> String {
+    let on = match unjudged.host.as_str() {
+        "" => String::new(),
+        host => format!(" on {host}"),
+    };
+    format!(
+        "not judged{on}: {}: {}",
+        several(&unjudged.rules),
+        words::tame(&unjudged.why)
+    )
+}
+
+fn sum(judgement: &Judgement) -> String {
+    let count = |of: fn(&Judged) -> bool| judgement.found.iter().filter(|j| of(j)).count();
+    let accepted = count(|j| j.accepted.is_some());
+    let errors = count(|j| j.is_error);
+    let warnings = judgement.found.len() - accepted - errors;
+    let mut blind: Vec<&String> = judgement.unjudged.iter().flat_map(|u| &u.rules).collect();
+    blind.sort_unstable();
+    blind.dedup();
+    format!(
+        "{} passed, {} not judged everywhere; {}, {}, {accepted} accepted",
+        words::count(judgement.passed, "rule"),
+        blind.len(),
+        words::count(errors, "error"),
+        words::count(warnings, "warning"),
+    )
+}
+
+fn several(names: &[String]) -> String {
+    match names.len() {
+        0..=NAMED => names.join(", "),
+        more => format!("{} and {} more", names[..NAMED].join(", "), more - NAMED),
+    }
+}
+
+/// Cut between words where a terminal would cut anywhere; a pipe gets whole lines.
+fn wrapped(text: &str, indent: usize) -> Vec<String> {
+    let width = match Term::stdout().size_checked() {
+        Some((_, columns)) => usize::from(columns).saturating_sub(indent).max(40),
+        None => usize::MAX,
+    };
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let Some(line) = lines.last_mut() else { break };
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_stands_with_its_place_and_its_fix() {
+        let judgement = Judgement {
+            found: vec![Judged {
+                rule: "apim-21".into(),
+                is_error: true,
+                hosts: vec!["apim-1".into(), "apim-2".into()],
+                found: "apim_db is H2".into(),
+                place: Some("apim-1:/x/deployment.toml:3:7".into()),
+                why: String::new(),
+                fix: "name a schema".into(),
+                accepted: None,
+            }],
+            unjudged: vec![Unjudged {
+                rules: vec!["apim-34".into(), "apim-59".into()],
+                host: "db-1".into(),
+                why: "it could not be reached".into(),
+            }],
+            passed: 3,
+        };
+        let text = table(&judgement).join("\n");
+        let plain = console::strip_ansi_codes(&text);
+        assert_eq!(
+            plain,
+            "\
+rule            severity  hosts            finding
+apim-21         error     apim-1, apim-2   apim_db is H2
+                                           at apim-1:/x/deployment.toml:3:7
+                                           fix: name a schema
+not judged on db-1: apim-34, apim-59: it could not be reached
+3 rules passed, 2 not judged everywhere; 1 error, 0 warnings, 0 accepted"
+        );
+    }
+}

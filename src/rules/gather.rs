@@ -1,0 +1,67 @@
+//! A site made from what a run would do.
+
+use super::site::{Host, Site};
+use crate::inventory::Inventory;
+use crate::plan::{Line, Plan};
+use crate::wire::{Action, Item};
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+/// Every host of the inventory, with the files that the plan would put there. `variables` says what is known of
+/// a host by name.
+pub fn gather(
+    plan: &Plan,
+    inventory: &Inventory,
+    variables: impl Fn(&str) -> Map<String, Value>,
+) -> Site {
+    let mut hosts: IndexMap<String, Host> = inventory
+        .hosts
+        .keys()
+        .map(|name| (name.clone(), host(name, inventory, variables(name))))
+        .collect();
+    let batches = plan.plays.iter().flat_map(|play| &play.batches);
+    for line in batches.flat_map(|batch| batch.hosts.values()).flatten() {
+        let Line::Carry { place, items } = line else {
+            continue;
+        };
+        if let Some(host) = hosts.get_mut(&place.host) {
+            calls(items, &mut host.calls);
+        }
+    }
+    Site::new(hosts.into_values().collect())
+}
+
+fn host(name: &str, inventory: &Inventory, variables: Map<String, Value>) -> Host {
+    let text = |key: &str| Some(variables.get(key)?.as_str()?.to_owned());
+    Host {
+        name: name.to_owned(),
+        // As roles/cluster has it.
+        address: text("node_address")
+            .or_else(|| text("ansible_host"))
+            .unwrap_or_else(|| name.to_owned()),
+        groups: inventory
+            .group_names(name)
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+        variables,
+        ..Host::default()
+    }
+}
+
+fn calls(items: &[Item], found: &mut Vec<(String, Value)>) {
+    for item in items {
+        match item {
+            Item::Step(step) => {
+                if let Action::Call { module, params } = &step.action {
+                    found.push((module.clone(), params.clone()));
+                }
+            }
+            // What rescues is not what is meant to be.
+            Item::Block(block) => {
+                calls(&block.steps, found);
+                calls(&block.always, found);
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What hosts must be like before a node starts: clock, room, JDK.
+
+use super::node::{Component, Node};
+use super::{Finding, Rule, Severity, Site, Stage};
+
+pub const RULES: &[Rule] = &[
+    Rule {
+        id: "apim-34",
+        title: "the JDK of a node of API-M is one that its version runs on",
+        severity: Severity::Error,
+        stage: Stage::Host,
+        why: "the start script prints an error and goes on, and what happens then is undefined",
+        fix: "install another JDK and name it in java_package and java_home",
+        source: "wso2/product-apim v4.2.0 to v4.7.0, bin/api-manager.sh",
+        check: |site| jdks(site, Component::is_apim),
+    },
+    Rule {
+        id: "integration-17",
+        title: "the JDK of a node of MI or SI is one that its version runs on",
+        severity: Severity::Error,
+        stage: Stage::Host,
+        why: "the product does not start, or fails later in ways that do not name the JDK",
+        fix: "install another JDK and name it in java_package and java_home",
+        source: "wso2/product-integrator-mi v4.1.0 to v4.6.0, bin/micro-integrator.sh",
+        check: |site| jdks(site, |component| !component.is_apim()),
+    },
+    Rule {
+        id: "apim-58",
+        title: "the clocks of all hosts agree within 30 seconds",
+        severity: Severity::Warning,
+        stage: Stage::Host,
+        why: "a token that one node issues is not valid yet, or no longer, on another",
+        fix: "let every host ask the same time server: `timedatectl set-ntp true`",
+        source: "docs-apim install-and-setup/setup/deployment-best-practices/production-deployment-guidelines.md",
+        check: |site| skews(site, site.apim().collect(), 30_000),
+    },
+    Rule {
+        id: "integration-10",
+        title: "the clocks of a cluster agree within one second",
+        severity: Severity::Warning,
+        stage: Stage::Host,
+        why: "nodes judge each other's heartbeats by their own clocks, and take a living node for a dead one",
+        fix: "let every host ask the same time server: `timedatectl set-ntp true`",
+        source: "docs-mi setup/deployment/deploying-wso2-mi.md",
+        check: |site| {
+            let clusters = site.clusters().into_iter();
+            clusters
+                .filter(|nodes| nodes.iter().any(|n| !n.component.is_apim()))
+                .flat_map(|nodes| skews(site, nodes, 1_000))
+                .collect()
+        },
+    },
+    Rule {
+        id: "apim-59",
+        title: "there is room on the disk for three packs",
+        severity: Severity::Warning,
+        stage: Stage::Host,
+        why: "a full disk stops a node, and an update or a rollback needs room for another release",
+        fix: "remove old releases, logs and heap dumps, or give the host a larger disk",
+        source: "docs-apim install-and-setup/install/installation-prerequisites",
+        check: room,
+    },
+];
+
+/// First and last major version that a product's scripts accept, by its own first version of that kind.
+type Range = (&'static [(u32, u32)], u32, u32);
+
+const APIM_JDKS: &[Range] = &[
+    (&[(4, 2)], 11, 17),
+    (&[(4, 3), (4, 4), (4, 5), (4, 6)], 11, 21),
+    (&[(4, 7)], 21, 25),
+];
+const MI_JDKS: &[Range] = &[
+    (&[(4, 1)], 8, 11),
+    (&[(4, 2), (4, 3)], 11, 17),
+    (&[(4, 4), (4, 5)], 11, 21),
+    (&[(4, 6)], 21, 25),
+];
+const SI_JDKS: &[Range] = &[
+    (&[(4, 1)], 8, 11),
+    (&[(4, 2), (4, 3)], 8, 17),
+    (&[(4, 4)], 8, 25),
+];
+
+/// The first and last JDK that a node's version runs on.
+pub fn jdk_range(node: &Node) -> Option<(u32, u32)> {
+    let table = match node.component {
+        Component::Mi => MI_JDKS,
+        Component::Si => SI_JDKS,
+        _ => APIM_JDKS,
+    };
+    let line = node.line()?;
+    let (_, first, last) = table.iter().find(|(lines, ..)| lines.contains(&line))?;
+    Some((*first, *last))
+}
+
+fn jdks(site: &Site, of: impl Fn(Component) -> bool) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for node in site.nodes.iter().filter(|n| of(n.component)) {
+        let Some(survey) = site.survey(&node.host) else {
+            continue;
+        };
+        let instance = survey.instances.iter().find(|i| i.name == node.service);
+        let Some(instance) = instance else { continue };
+        let Some((first, last)) = jdk_range(node) else {
+            let what = format!(
+                "no range of JDKs is known for this version of {}",
+                node.component
+            );
+            found.push(Finding::unjudged(&node.host, what));
+            continue;
+        };
+        match (&instance.java.at_home.known(), instance.java.at_home.why()) {
+            (Some(java), _) if (first..=last).contains(&java.major) => {}
+            (Some(java), _) => found.push(node.finds(format!(
+                "{} has JDK {} ({}); {} {} runs on {first} to {last}",
+                node.service,
+                java.major,
+                java.program.display(),
+                node.component,
+                node.version.as_deref().unwrap_or_default(),
+            ))),
+            (None, why) => found.push(Finding::unjudged(&node.host, why.unwrap_or_default())),
+        }
+    }
+    found
+}
+
+/// Two surveys are not of one moment: a clock is compared by how far it is from ours, which the survey's asker noted.
+fn skews(site: &Site, nodes: Vec<&Node>, most: i64) -> Vec<Finding> {
+    let ahead = |node: &Node| site.hosts.get(&node.host)?.ahead_ms;
+    let known: Vec<(&Node, i64)> = nodes
+        .into_iter()
+        .filter_map(|n| Some((n, ahead(n)?)))
+        .collect();
+    let first = known.iter().min_by_key(|(_, ahead)| *ahead);
+    let last = known.iter().max_by_key(|(_, ahead)| *ahead);
+    match (first, last) {
+        (Some((slow, behind)), Some((fast, ahead))) if ahead - behind > most => {
+            let apart = ahead - behind;
+            let what = format!(
+                "the clock of {} is {}.{} s ahead of that of {}",
+                fast.host,
+                apart / 1000,
+                apart % 1000 / 100,
+                slow.host
+            );
+            vec![Finding::among(
+                [slow.host.as_str(), fast.host.as_str()],
+                what,
+            )]
+        }
+        _ => vec![],
+    }
+}
+
+/// Three times a large pack, unpacked and as it comes, in bytes.
+const ROOM: u64 = 3 << 30;
+
+fn room(site: &Site) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (host, survey) in site.surveys() {
+        if !site.nodes.iter().any(|n| n.host == host.name) {
+            continue;
+        }
+        for disk in &survey.disks {
+            let path = disk.path.display();
+            match &disk.room.known() {
+                Some(room) if room.free < ROOM => {
+                    let free = room.free >> 20;
+                    found.push(Finding::on(
+                        &host.name,
+                        format!("{path} has {free} MiB left"),
+                    ));
+                }
+                Some(_) => {}
+                None => {
+                    let why = disk.room.why().unwrap_or_default();
+                    found.push(Finding::unjudged(&host.name, format!("{path}: {why}")));
+                }
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,228 @@
+//! Holds rules against a site.
+
+use super::{Accepted, Finding, Rule, Site, Stage, all};
+use crate::event;
+use crate::source::{Problem, Span};
+
+/// One thing that a rule found.
+pub struct Judged {
+    pub rule: &'static Rule,
+    pub finding: Finding,
+    /// Why somebody lives with it.
+    pub accepted: Option<String>,
+    /// Stops a run: not accepted, and more than a warning here.
+    pub is_error: bool,
+}
+
+/// A rule that could not look at some host.
+pub struct Unjudged {
+    pub rule: &'static Rule,
+    pub host: String,
+    pub why: String,
+}
+
+/// A deployment whose plan is known, and what its owner accepts.
+pub struct Judgeable {
+    pub site: Site,
+    pub accepted: Accepted,
+    /// Why the plan is not whole; what is not there must not be judged by what is.
+    pub unplanned: Option<String>,
+}
+
+impl Judgeable {
+    /// By the plan alone.
+    pub fn offline(&self) -> Verdicts {
+        self.hold(&self.site, |stage| stage == Stage::Plan)
+    }
+
+    /// Every rule, with what the hosts said.
+    pub fn judge(&self, surveyed: &Site) -> Verdicts {
+        self.hold(surveyed, |_| true)
+    }
+
+    fn hold(&self, site: &Site, wanted: impl Fn(Stage) -> bool) -> Verdicts {
+        match &self.unplanned {
+            Some(why) => Verdicts::none(wanted, why),
+            None => judge(site, &self.accepted, wanted),
+        }
+    }
+}
+
+/// What came of holding rules against a site.
+#[derive(Default)]
+pub struct Verdicts {
+    pub found: Vec<Judged>,
+    pub unjudged: Vec<Unjudged>,
+    /// How many rules looked at everything and found nothing.
+    pub passed: usize,
+}
+
+/// Holds every rule of the stages that `wanted` names against the site.
+pub fn judge(site: &Site, accepted: &Accepted, wanted: impl Fn(Stage) -> bool) -> Verdicts {
+    let mut verdicts = Verdicts::default();
+    for rule in all().filter(|rule| wanted(rule.stage)) {
+        let (unjudged, found): (Vec<_>, Vec<_>) =
+            (rule.check)(site).into_iter().partition(|f| f.is_unjudged);
+        let mut unjudged: Vec<Unjudged> = unjudged
+            .into_iter()
+            .flat_map(|f| f.hosts.into_iter().map(move |host| (host, f.what.clone())))
+            .chain(unasked(site, rule.stage))
+            .map(|(host, why)| Unjudged { rule, host, why })
+            .collect();
+        if found.is_empty() && unjudged.is_empty() {
+            verdicts.passed += 1;
+        }
+        verdicts.unjudged.append(&mut unjudged);
+        let is_error = rule.severity.is_error(site.is_production());
+        verdicts
+            .found
+            .extend(merged(found).into_iter().map(|finding| {
+                let accepted = accepted.reason(rule.id, &finding.hosts);
+                Judged {
+                    rule,
+                    is_error: is_error && accepted.is_none(),
+                    finding,
+                    accepted,
+                }
+            }));
+    }
+    verdicts
+}
+
+/// Hosts that a rule about hosts could not see.
+fn unasked(site: &Site, stage: Stage) -> Vec<(String, String)> {
+    if stage == Stage::Plan {
+        return vec![];
+    }
+    let hosts = site.hosts.values();
+    hosts
+        .filter_map(|host| match host.survey.as_ref()? {
+            Ok(_) => None,
+            Err(why) => Some((host.name.clone(), why.clone())),
+        })
+        .collect()
+}
+
+/// The same found on several hosts is one finding of them all; the first place stands for the others.
+fn merged(found: Vec<Finding>) -> Vec<Finding> {
+    let mut all: Vec<Finding> = Vec::new();
+    for finding in found {
+        let same = |f: &&mut Finding| f.what == finding.what && f.fix == finding.fix;
+        match all.iter_mut().find(same) {
+            None => all.push(finding),
+            Some(known) => {
+                let more = finding.hosts.into_iter();
+                let more: Vec<_> = more.filter(|h| !known.hosts.contains(h)).collect();
+                known.hosts.extend(more);
+            }
+        }
+    }
+    all
+}
+
+impl Judged {
+    pub fn fix(&self) -> &str {
+        self.finding.fix.as_deref().unwrap_or(self.rule.fix)
+    }
+
+    /// As a mistake of the input. A line that may hold a secret is named, not shown.
+    pub fn problem(&self) -> Problem {
+        let hosts = self.finding.hosts.join(", ");
+        let message = format!("{}: {hosts}: {}", self.rule.id, self.finding.what);
+        match &self.finding.at {
+            Some(span) if !may_hold_a_secret(span) => Problem::new(message).at(span),
+            Some(span) => Problem::new(format!("{message}, at {}", span.place())),
+            None => Problem::new(message),
+        }
+        .because(self.rule.why)
+        .help(self.fix())
+    }
+
+    fn told(&self) -> event::Judged {
+        event::Judged {
+            rule: self.rule.id.to_owned(),
+            is_error: self.is_error,
+            hosts: self.finding.hosts.clone(),
+            found: self.finding.what.clone(),
+            place: self.finding.at.as_ref().map(Span::place),
+            why: self.rule.why.to_owned(),
+            fix: self.fix().to_owned(),
+            accepted: self.accepted.clone(),
+        }
+    }
+}
+
+fn may_hold_a_secret(span: &Span) -> bool {
+    let text = &span.file.text;
+    let start = text[..span.range.start.min(text.len())]
+        .rfind('\n')
+        .map_or(0, |at| at + 1);
+    let line = text[start..].lines().next().unwrap_or_default();
+    let line = line.to_lowercase();
+    ["pass", "secret", "token", "key", "@"]
+        .iter()
+        .any(|word| line.contains(word))
+}
+
+impl Verdicts {
+    /// Nothing was looked at, for one reason.
+    pub fn none(wanted: impl Fn(Stage) -> bool, why: &str) -> Self {
+        let unjudged = all()
+            .filter(|rule| wanted(rule.stage))
+            .map(|rule| Unjudged {
+                rule,
+                host: String::new(),
+                why: why.to_owned(),
+            });
+        Self {
+            unjudged: unjudged.collect(),
+            ..Self::default()
+        }
+    }
+
+    pub fn errors(&self) -> impl Iterator<Item = &Judged> {
+        self.found.iter().filter(|judged| judged.is_error)
+    }
+
+    /// For the listeners. What could not be judged for one reason is one entry.
+    pub fn told(&self) -> event::Judgement {
+        let mut unjudged: Vec<event::Unjudged> = Vec::new();
+        for one in &self.unjudged {
+            let id = one.rule.id.to_owned();
+            match unjudged
+                .iter_mut()
+                .find(|u| u.why == one.why && u.host == one.host)
+            {
+                Some(known) if known.rules.contains(&id) => {}
+                Some(known) => known.rules.push(id),
+                None => unjudged.push(event::Unjudged {
+                    rules: vec![id],
+                    host: one.host.clone(),
+                    why: one.why.clone(),
+                }),
+            }
+        }
+        event::Judgement {
+            found: self.found.iter().map(Judged::told).collect(),
+            unjudged,
+            passed: self.passed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_finding_of_two_hosts_is_told_once() {
+        let found = vec![
+            Finding::on("a", "x"),
+            Finding::on("b", "x"),
+            Finding::on("b", "y"),
+        ];
+        let all = merged(found);
+        assert_eq!(all.len(), 2);
+        assert_eq!(all[0].hosts, ["a", "b"]);
+    }
+}

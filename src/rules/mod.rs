@@ -1,0 +1,172 @@
+//! HOLD: what is known to go wrong with these products, each as a rule of its own.
+//!
+//! A rule looks at a [`Site`], what a run would write and what hosts said, and answers what it found. It
+//! changes nothing and contacts nobody. Ids follow two lists of misconfigurations, `apim-NN` and `integration-NN`;
+//! `versions-NN` are pairings of versions that do not go together. To add a rule is to add a constant to
+//! the table of its topic, and two cases to `tests/rules`.
+
+mod accepted;
+mod gather;
+mod judge;
+mod node;
+mod ports;
+mod site;
+mod survey;
+
+mod cluster;
+mod database;
+mod events;
+mod host;
+mod running;
+
+pub use accepted::{ACCEPTED, Accepted};
+pub use gather::gather;
+pub use judge::{Judgeable, Judged, Unjudged, Verdicts, judge};
+pub use node::{Component, Node, Setting};
+pub use site::{Host, Site, Written};
+pub use survey::{Survey, request};
+
+use crate::source::Span;
+
+/// The variables that rules ask for: by what roles and the inventory say, as a task of the host would see them.
+pub const VARIABLES: &[&str] = &[
+    ACCEPTED,
+    "ansible_host",
+    "api_hostname",
+    "apim_hostname",
+    "load_balancer_address",
+    "mi_hostname",
+    "node_address",
+    "production",
+    "products",
+    "si_hostname",
+    "tenant_domain",
+];
+
+/// Something that is known to go wrong.
+pub struct Rule {
+    pub id: &'static str,
+    /// What must hold, as one phrase.
+    pub title: &'static str,
+    pub severity: Severity,
+    pub stage: Stage,
+    /// What happens otherwise.
+    pub why: &'static str,
+    /// How to mend it, unless a finding knows better.
+    pub fix: &'static str,
+    /// Where this is written down, or the issue it comes from.
+    pub source: &'static str,
+    pub check: fn(&Site) -> Vec<Finding>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    Error,
+    Warning,
+    /// A warning, and an error where `production` is true.
+    Production,
+}
+
+/// When a rule can be judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Offline, by what would be written.
+    Plan,
+    /// By what the hosts are like.
+    Host,
+    /// By what the running nodes do.
+    Running,
+}
+
+impl Stage {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Host => "host",
+            Self::Running => "running",
+        }
+    }
+}
+
+impl Severity {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Production => "warning; in production: error",
+        }
+    }
+
+    /// Whether a finding stops a run.
+    pub fn is_error(self, production: bool) -> bool {
+        match self {
+            Self::Error => true,
+            Self::Warning => false,
+            Self::Production => production,
+        }
+    }
+}
+
+/// Every rule, by topic.
+pub fn all() -> impl Iterator<Item = &'static Rule> {
+    let topics = [
+        cluster::RULES,
+        database::RULES,
+        events::RULES,
+        ports::RULES,
+        host::RULES,
+        running::RULES,
+    ];
+    topics.into_iter().flatten()
+}
+
+/// What a rule found, or why it could not look. Holds no secret: values that may be one are compared, never shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// Those that are concerned.
+    pub hosts: Vec<String>,
+    /// One phrase, lower case, no final stop.
+    pub what: String,
+    /// In a file as it would be written.
+    pub at: Option<Span>,
+    /// When it says more than the rule's own.
+    pub fix: Option<String>,
+    /// Not found wrong: it could not be judged, and `what` says why.
+    pub is_unjudged: bool,
+}
+
+impl Finding {
+    pub fn on(host: &str, what: impl Into<String>) -> Self {
+        Self::among([host], what)
+    }
+
+    pub fn among<'h>(hosts: impl IntoIterator<Item = &'h str>, what: impl Into<String>) -> Self {
+        Self {
+            hosts: hosts.into_iter().map(str::to_owned).collect(),
+            what: what.into(),
+            at: None,
+            fix: None,
+            is_unjudged: false,
+        }
+    }
+
+    /// The host did not say what the rule has to know. A rule that cannot look must never seem to hold.
+    pub fn unjudged(host: &str, why: impl Into<String>) -> Self {
+        Self {
+            is_unjudged: true,
+            ..Self::on(host, why)
+        }
+    }
+
+    #[must_use]
+    pub fn at(mut self, span: &Span) -> Self {
+        self.at = Some(span.clone());
+        self
+    }
+
+    #[must_use]
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
+}

@@ -1,0 +1,183 @@
+//! What rules look at: hosts, what would be written to them, the nodes that makes, and what hosts said.
+
+use super::node::{Component, Node};
+use super::survey::Survey;
+use crate::source::File;
+use crate::wire::Content;
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// A deployment as it would be after a run, and as its hosts are now.
+#[derive(Debug, Clone, Default)]
+pub struct Site {
+    pub hosts: IndexMap<String, Host>,
+    /// Every product that would run somewhere, in inventory order.
+    pub nodes: Vec<Node>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Host {
+    pub name: String,
+    /// Where the other hosts reach it.
+    pub address: String,
+    pub groups: Vec<String>,
+    /// What the inventory and the roles say of it.
+    pub variables: Map<String, Value>,
+    /// Each module call of the plan, with its rendered parameters.
+    pub calls: Vec<(String, Value)>,
+    /// Files that the calls write, those of nodes aside.
+    pub files: Vec<Written>,
+    /// How far its clock is ahead of ours, in milliseconds, when it was asked.
+    pub ahead_ms: Option<i64>,
+    /// What it is like, or why that is not known.
+    pub survey: Option<Result<Survey, String>>,
+}
+
+/// A file as it would be written.
+#[derive(Debug, Clone)]
+pub struct Written {
+    pub dest: String,
+    pub content: Content,
+    pub mode: Option<String>,
+    pub owner: Option<String>,
+    /// Text, under the name that people are shown: `host:path`.
+    pub text: Option<Arc<File>>,
+}
+
+impl Site {
+    /// Finds files and nodes among the calls.
+    pub fn new(mut hosts: Vec<Host>) -> Self {
+        for host in &mut hosts {
+            let writing = ["template", "copy", "blockinfile"];
+            let calls = host.calls.iter();
+            host.files = calls
+                .filter(|(module, _)| writing.contains(&module.as_str()))
+                .filter_map(|(_, params)| Written::read(&host.name, params))
+                .collect();
+        }
+        let mut nodes: Vec<Node> = hosts.iter().flat_map(Node::all_of).collect();
+        // From 4.5 the control plane may be the all-in-one pack: nothing in its own files tells.
+        if nodes.iter().any(|n| n.component == Component::Gateway) {
+            for node in &mut nodes {
+                if node.component == Component::AllInOne {
+                    node.component = Component::ControlPlane;
+                }
+            }
+        }
+        let hosts = hosts.into_iter().map(|h| (h.name.clone(), h)).collect();
+        Self { hosts, nodes }
+    }
+
+    pub fn of(&self, component: Component) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(move |n| n.component == component)
+    }
+
+    /// Nodes of API-M, whichever part they play.
+    pub fn apim(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|n| n.component.is_apim())
+    }
+
+    pub fn mi(&self) -> impl Iterator<Item = &Node> {
+        self.of(Component::Mi)
+    }
+
+    pub fn si(&self) -> impl Iterator<Item = &Node> {
+        self.of(Component::Si)
+    }
+
+    /// The nodes that gateways and publishers get their events from: control planes, or all-in-one nodes.
+    pub fn event_hubs(&self) -> impl Iterator<Item = &Node> {
+        use Component::{AllInOne, ControlPlane};
+        let hubs = [AllInOne, ControlPlane];
+        self.nodes
+            .iter()
+            .filter(move |n| hubs.contains(&n.component))
+    }
+
+    /// The nodes of each cluster, by component and the cluster's name.
+    pub fn clusters(&self) -> Vec<Vec<&Node>> {
+        let mut found: IndexMap<_, Vec<&Node>> = IndexMap::new();
+        for node in &self.nodes {
+            found
+                .entry((node.component, node.cluster.as_str()))
+                .or_default()
+                .push(node);
+        }
+        found.into_values().collect()
+    }
+
+    /// The others of the node's cluster.
+    pub fn peers(&self, node: &Node) -> Vec<&Node> {
+        let same = |n: &&Node| n.component == node.component && n.cluster == node.cluster;
+        let others = self.nodes.iter().filter(same);
+        others
+            .filter(|n| n.host != node.host || n.service != node.service)
+            .collect()
+    }
+
+    pub fn address<'s>(&'s self, host: &'s str) -> &'s str {
+        self.hosts.get(host).map_or(host, |h| h.address.as_str())
+    }
+
+    /// What each host said that was asked.
+    pub fn surveys(&self) -> impl Iterator<Item = (&Host, &Survey)> {
+        self.hosts
+            .values()
+            .filter_map(|host| Some((host, host.survey.as_ref()?.as_ref().ok()?)))
+    }
+
+    pub fn survey(&self, host: &str) -> Option<&Survey> {
+        self.hosts.get(host)?.survey.as_ref()?.as_ref().ok()
+    }
+
+    /// Whether the environment says of itself that people depend on it.
+    pub fn is_production(&self) -> bool {
+        self.hosts
+            .values()
+            .any(|h| h.variables.get("production") == Some(&Value::Bool(true)))
+    }
+}
+
+impl Host {
+    pub fn variable(&self, name: &str) -> Option<&Value> {
+        self.variables.get(name)
+    }
+
+    /// The parameters of each call of a module.
+    pub fn calls(&self, module: &str) -> impl Iterator<Item = &Value> {
+        self.calls
+            .iter()
+            .filter(move |(name, _)| name == module)
+            .map(|(_, params)| params)
+    }
+
+    pub fn file(&self, dest: &str) -> Option<&Written> {
+        self.files.iter().find(|f| f.dest == dest)
+    }
+}
+
+impl Written {
+    /// From a call's parameters, or from an entry of its `files`.
+    pub fn read(host: &str, params: &Value) -> Option<Self> {
+        let text_of = |key: &str| Some(params.get(key)?.as_str()?.to_owned());
+        let dest = text_of("dest").or_else(|| text_of("path"))?;
+        let content = match (params.get("content"), text_of("block")) {
+            (Some(Value::String(text)), _) => Content::Text(text.clone()),
+            (None, Some(block)) => Content::Text(block),
+            (Some(content), _) => serde_json::from_value(content.clone()).ok()?,
+            (None, None) => return None,
+        };
+        let text = match &content {
+            Content::Text(text) => Some(File::new(format!("{host}:{dest}"), text.as_str())),
+            Content::Blob { .. } => None,
+        };
+        Some(Self {
+            dest,
+            content,
+            mode: text_of("mode"),
+            owner: text_of("owner"),
+            text,
+        })
+    }
+}
