@@ -133,8 +133,10 @@ struct InventoryArgs {
 struct InputArgs {
     /// A playbook: a name (of ./playbooks or built in, such as standard-ha) or a path
     playbook: String,
-    #[command(flatten)]
-    inventory: InventoryArgs,
+    // Not `InventoryArgs`: clap tells whether optional arguments are there only by those of one struct.
+    /// Inventory file or folder; may be given several times
+    #[arg(short, long, required = true)]
+    inventory: Vec<PathBuf>,
     /// Only these hosts: a pattern such as `mi:!mi-2`, or @FILE
     #[arg(short, long, value_name = "PATTERN")]
     limit: Option<String>,
@@ -514,7 +516,7 @@ fn options(input: &InputArgs, output: &OutputArgs) -> Options {
 fn options_of(input: &InputArgs) -> Options {
     Options {
         playbook: input.playbook.clone(),
-        inventory: input.inventory.inventory.clone(),
+        inventory: input.inventory.clone(),
         limit: input.limit.clone(),
         tags: Tags {
             only: input.tags.clone(),

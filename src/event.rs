@@ -93,12 +93,12 @@ pub struct Judged {
     pub accepted: Option<String>,
 }
 
-/// Rules that could not look at a host, for one reason.
+/// Rules that could not look at some hosts, for one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unjudged {
     pub rules: Vec<String>,
-    /// Empty when it is not about one.
-    pub host: String,
+    /// Empty when it is not about any.
+    pub hosts: Vec<String>,
     pub why: String,
 }
 

@@ -119,6 +119,11 @@ fn every_command_works() {
                 let help = String::from_utf8(help.stdout).unwrap();
                 assert!(flags.iter().all(|flag| help.contains(flag)));
             }
+            // So are those of a check.
+            ["apim-deploy", "check", rest @ ..] => {
+                let output = apim_deploy(dir.path(), &[&["lint"], rest].concat());
+                assert_eq!(output.status.code(), Some(0), "{rest:?}");
+            }
             other => panic!("no test knows how to try {other:?}"),
         }
     }

@@ -9,6 +9,7 @@ mod support;
 
 use apim_deploy::rules::{self, Accepted, Site, Stage, Verdicts};
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -223,5 +224,159 @@ fn an_absent_host_is_not_judged() {
     for rule in rules::all().filter(|rule| rule.stage != Stage::Plan) {
         let unseen = |u: &rules::Unjudged| u.rule.id == rule.id && u.host == "mi-1";
         assert!(verdicts.unjudged.iter().any(unseen), "{}", rule.id);
+    }
+}
+
+fn shipped_with(more: &[&str]) -> (tempfile::TempDir, apim_deploy::run::Options) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = support::shipped(dir.path(), "standard-ha", "inventories/standard-ha.yaml");
+    options
+        .extra_vars
+        .extend(more.iter().map(|v| (*v).to_owned()));
+    (dir, options)
+}
+
+/// Two ids that are one, in an inventory that has another mistake too.
+#[test]
+fn what_a_rule_finds_is_a_mistake_of_the_input() {
+    let (_dir, mut options) = shipped_with(&["mi_node_id=one", "ansible_ssh_pipelining=true"]);
+    let text = support::refused(options.clone()).render(false);
+    assert!(
+        text.contains("error: integration-05: mi-1, mi-2: the node id `one`"),
+        "{text}"
+    );
+    assert!(text.contains("node_id = \"one\""), "{text}");
+    assert!(text.contains("help: make the id the host's name"), "{text}");
+    assert!(text.contains("ansible_ssh_pipelining"), "{text}");
+
+    // Whatever part of the deployment this run would touch.
+    options.extra_vars.pop();
+    options.limit = Some("mi-1".to_owned());
+    options.tags.only = vec!["nothing".to_owned()];
+    let text = support::refused(options).render(false);
+    assert!(text.contains("integration-05: mi-1, mi-2"), "{text}");
+}
+
+#[test]
+fn a_rule_may_be_accepted_with_a_reason() {
+    let accepted = r#"{"accepted_rules": {"integration-05": "a rehearsal"}}"#;
+    let (_dir, options) = shipped_with(&["mi_node_id=one", accepted]);
+    let told = support::prepared(options)
+        .judgeable
+        .unwrap()
+        .offline()
+        .told();
+    let reason = told
+        .found
+        .iter()
+        .find(|j| j.rule == "integration-05")
+        .unwrap();
+    assert_eq!(reason.accepted.as_deref(), Some("a rehearsal"));
+    assert!(!reason.is_error);
+
+    for (wrong, said) in [
+        (
+            r#"{"integration-5": "x"}"#,
+            "did you mean `integration-05`?",
+        ),
+        (
+            r#"{"integration-05": ""}"#,
+            "gives no reason for `integration-05`",
+        ),
+        (r#"["integration-05"]"#, "`accepted_rules` needs a mapping"),
+    ] {
+        let (_dir, options) = shipped_with(&[&format!("{{\"accepted_rules\": {wrong}}}")]);
+        let text = support::refused(options).render(false);
+        assert!(text.contains(said), "{text}");
+    }
+}
+
+/// A value that somebody wrote beside a password is pointed at, and its line is not shown.
+#[test]
+fn a_line_that_may_hold_a_secret_is_not_shown() {
+    let file = apim_deploy::source::File::new("h:/deployment.toml", "db_password = \"Hidden-1\"\n");
+    let span = apim_deploy::source::Span::new(&file, 14..24);
+    let rule = rules::all().next().unwrap();
+    let judged = rules::Judged {
+        rule,
+        finding: rules::Finding::on("h", "x").at(&span),
+        accepted: None,
+        is_error: true,
+    };
+    let mut problems = apim_deploy::source::Problems::new();
+    problems.push(judged.problem());
+    let text = problems.render(false);
+    assert!(!text.contains("Hidden-1"), "{text}");
+    assert!(text.contains("at h:/deployment.toml:1:15"), "{text}");
+}
+
+/// Nobody is there: what can be judged offline is, and the rest says so.
+#[test]
+fn check_says_what_it_could_not_see() {
+    let dir = tempfile::tempdir().unwrap();
+    let packs = support::packs(dir.path());
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_apim-deploy"));
+    command.args(["check", "standard-ha"]);
+    for secret in support::SECRETS {
+        command.args(["-e", secret]);
+    }
+    command.args(["-e", &format!("packs_dir={}", packs.display())]);
+    // Port 1 refuses at once. Each host needs an address of its own.
+    let hosts = [
+        "apim-1", "apim-2", "mi-1", "mi-2", "si-1", "si-2", "db-1", "lb-1",
+    ];
+    let hosts: String = hosts
+        .iter()
+        .enumerate()
+        .map(|(n, host)| format!("{host}: {{ ansible_host: 127.0.1.{n}, ansible_port: 1 }}\n"))
+        .collect();
+    let hosts: Value = serde_yaml::from_str(&hosts).unwrap();
+    let inventory = fs::read_to_string("inventories/standard-ha.yaml").unwrap();
+    let mut inventory: Value = serde_yaml::from_str(&inventory).unwrap();
+    for group in inventory["all"]["children"]
+        .as_object_mut()
+        .unwrap()
+        .values_mut()
+    {
+        for (name, vars) in group["hosts"].as_object_mut().unwrap() {
+            *vars = hosts[name].clone();
+        }
+    }
+    fs::create_dir(dir.path().join("group_vars")).unwrap();
+    fs::copy(
+        "inventories/group_vars/all.yaml",
+        dir.path().join("group_vars/all.yaml"),
+    )
+    .unwrap();
+    fs::write(dir.path().join("hosts.yaml"), inventory.to_string()).unwrap();
+    let output = command
+        .args(["-i", &dir.path().join("hosts.yaml").display().to_string()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    let line = said
+        .lines()
+        .find(|l| l.starts_with("not judged on apim-1"))
+        .unwrap();
+    assert!(line.contains("integration-10"), "{said}");
+    assert!(said.contains("0 errors"), "{said}");
+}
+
+/// The page is made of the tables.
+#[test]
+fn the_list_of_rules_names_all() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_apim-deploy"))
+        .args(["check", "--rules"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    for rule in rules::all() {
+        assert!(
+            said.contains(rule.id) && said.contains(rule.title),
+            "{}",
+            rule.id
+        );
     }
 }

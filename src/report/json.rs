@@ -64,10 +64,10 @@ fn judgement(told: &Judgement) -> Value {
             "accepted": judged.accepted,
         })
     });
-    let unjudged = told.unjudged.iter().map(|one: &Unjudged| {
-        let host = Some(&one.host).filter(|host| !host.is_empty());
-        json!({"rules": one.rules, "host": host, "why": one.why})
-    });
+    let unjudged = told
+        .unjudged
+        .iter()
+        .map(|one: &Unjudged| json!({"rules": one.rules, "hosts": one.hosts, "why": one.why}));
     json!({
         "event": "judgement",
         "found": found.collect::<Vec<_>>(),

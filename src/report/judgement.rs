@@ -61,14 +61,14 @@ fn row(judged: &Judged) -> Vec<String> {
 }
 
 fn unjudged(unjudged: &Unjudged) -> String {
-    let on = match unjudged.host.as_str() {
-        "" => String::new(),
-        host => format!(" on {host}"),
+    let on = match unjudged.hosts.as_slice() {
+        [] => String::new(),
+        hosts => format!(" on {}", several(hosts)),
     };
     format!(
-        "not judged{on}: {}: {}",
-        several(&unjudged.rules),
-        words::tame(&unjudged.why)
+        "not judged{on}: {} ({})",
+        words::tame(&unjudged.why),
+        several(&unjudged.rules)
     )
 }
 
@@ -136,7 +136,7 @@ mod tests {
             }],
             unjudged: vec![Unjudged {
                 rules: vec!["apim-34".into(), "apim-59".into()],
-                host: "db-1".into(),
+                hosts: vec!["db-1".into()],
                 why: "it could not be reached".into(),
             }],
             passed: 3,
@@ -150,7 +150,7 @@ rule            severity  hosts            finding
 apim-21         error     apim-1, apim-2   apim_db is H2
                                            at apim-1:/x/deployment.toml:3:7
                                            fix: name a schema
-not judged on db-1: apim-34, apim-59: it could not be reached
+not judged on db-1: it could not be reached (apim-34, apim-59)
 3 rules passed, 2 not judged everywhere; 1 error, 0 warnings, 0 accepted"
         );
     }

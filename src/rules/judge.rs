@@ -3,6 +3,7 @@
 use super::{Accepted, Finding, Rule, Site, Stage, all};
 use crate::event;
 use crate::source::{Problem, Span};
+use indexmap::IndexMap;
 
 /// One thing that a rule found.
 pub struct Judged {
@@ -186,22 +187,27 @@ impl Verdicts {
 
     /// For the listeners. What could not be judged for one reason is one entry.
     pub fn told(&self) -> event::Judgement {
-        let mut unjudged: Vec<event::Unjudged> = Vec::new();
+        // By host and reason, then by rules and reason: a table of few lines, whatever the number of rules and hosts.
+        let mut of_host: IndexMap<(&str, &str), Vec<String>> = IndexMap::new();
         for one in &self.unjudged {
-            let id = one.rule.id.to_owned();
-            match unjudged
-                .iter_mut()
-                .find(|u| u.why == one.why && u.host == one.host)
-            {
-                Some(known) if known.rules.contains(&id) => {}
-                Some(known) => known.rules.push(id),
-                None => unjudged.push(event::Unjudged {
-                    rules: vec![id],
-                    host: one.host.clone(),
-                    why: one.why.clone(),
-                }),
+            let rules = of_host.entry((&one.host, &one.why)).or_default();
+            if !rules.iter().any(|id| id == one.rule.id) {
+                rules.push(one.rule.id.to_owned());
             }
         }
+        let mut of_rules: IndexMap<(Vec<String>, &str), Vec<String>> = IndexMap::new();
+        for ((host, why), rules) in of_host {
+            let hosts = of_rules.entry((rules, why)).or_default();
+            hosts.extend(Some(host.to_owned()).filter(|host| !host.is_empty()));
+        }
+        let unjudged = of_rules
+            .into_iter()
+            .map(|((rules, why), hosts)| event::Unjudged {
+                rules,
+                hosts,
+                why: why.to_owned(),
+            })
+            .collect();
         event::Judgement {
             found: self.found.iter().map(Judged::told).collect(),
             unjudged,

@@ -61,7 +61,11 @@ pub async fn check(
                 Ok(answer.survey)
             }
             Err(lost) => {
-                let why = lost.failure().message.clone();
+                let why = match &lost {
+                    // How it failed is told already.
+                    Lost::Unreachable(_) => "it could not be reached".to_owned(),
+                    Lost::Refused(failure) | Lost::Busy(failure) => failure.message.clone(),
+                };
                 worst = Some(worse(worst, lost));
                 Err(why)
             }

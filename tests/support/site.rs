@@ -26,7 +26,7 @@ pub struct Change {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct Edit {
-    /// Dotted keys of TOML, with `[0]` for the first of a list.
+    /// Dotted keys of TOML; entries of lists of tables are for `replace` and `append`.
     set: BTreeMap<String, Value>,
     remove: Vec<String>,
     /// Texts that stand in the file, and what stands there instead.
@@ -190,38 +190,17 @@ fn parent<'d>(
     document: &'d mut toml_edit::DocumentMut,
     key: &str,
 ) -> Result<(&'d mut toml_edit::Item, String), String> {
-    let mut parts: Vec<&str> = key.split('.').collect();
-    let last = parts.pop().ok_or("no key")?.to_owned();
+    let (tables, last) = key.rsplit_once('.').ok_or("a key has a table")?;
     let mut item = document.as_item_mut();
-    for part in parts {
-        let (name, number) = match part.split_once('[') {
-            None => (part, None),
-            Some((name, number)) => (name, number.trim_end_matches(']').parse().ok()),
-        };
-        item = &mut item[name];
+    for table in tables.split('.') {
+        item = &mut item[table];
         if item.is_none() {
             let mut made = toml_edit::Table::new();
             made.set_implicit(true);
             *item = toml_edit::Item::Table(made);
         }
-        if let Some(number) = number {
-            let list = item
-                .as_array_of_tables_mut()
-                .ok_or(format!("`{name}` is no list"))?;
-            // Only a table can be handed on as an item.
-            let table = list
-                .get_mut(number)
-                .ok_or(format!("`{part}` is not there"))?;
-            return match key.split_once("].") {
-                Some((_, rest)) if !rest.contains('.') => {
-                    let entry = table.entry(rest).or_insert(toml_edit::Item::None);
-                    Ok((entry, String::new()))
-                }
-                _ => Err(format!("`{key}`: one key after a number")),
-            };
-        }
     }
-    Ok((item, last))
+    Ok((item, last.to_owned()))
 }
 
 fn toml(value: &Value) -> Result<toml_edit::Value, String> {
