@@ -35,8 +35,10 @@ pub fn findings(judgement: &Judgement) -> Vec<String> {
         .collect()
 }
 
+type Colour = fn(StyledObject<String>) -> StyledObject<String>;
+
 fn row(judged: &Judged) -> Vec<String> {
-    let (word, as_): (_, fn(StyledObject<String>) -> StyledObject<String>) = match judged {
+    let (word, as_): (_, Colour) = match judged {
         Judged {
             accepted: Some(_), ..
         } => ("accepted", StyledObject::dim),
