@@ -10,6 +10,7 @@ mod gather;
 mod judge;
 mod node;
 mod ports;
+mod signs;
 mod site;
 mod survey;
 
@@ -23,6 +24,7 @@ pub use accepted::{ACCEPTED, Accepted};
 pub use gather::gather;
 pub use judge::{Judgeable, Judged, Unjudged, Verdicts, judge};
 pub use node::{Component, Node, Setting};
+pub use signs::explained;
 pub use site::{Host, Site, Written};
 pub use survey::{Survey, request};
 

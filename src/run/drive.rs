@@ -4,6 +4,8 @@ use super::fleet::{Carried, Fleet};
 use super::teller::Teller;
 use crate::event::{Event, StepEnded};
 use crate::plan::{About, Answer, Cursor, HostState, Leg, Place, Turn, Verdict, World};
+use crate::playbook::Action;
+use crate::rules;
 use crate::source::Problem;
 use crate::ssh::Lost;
 use crate::wire::{Failure, FromWorker, Item, Outcome, Told};
@@ -211,9 +213,20 @@ fn step_ended(about: &About<'_>, host: &HostState, told: &Told) -> StepEnded {
         item: about.item.clone(),
         handler: about.handler,
         ignored: about.ignore_errors && matches!(told.outcome, Outcome::Failed(_)),
-        outcome: told.outcome.clone(),
+        outcome: explained(&about.task.action, told.outcome.clone()),
         diffs: told.diffs.clone(),
         took: Duration::from_millis(told.millis),
+    }
+}
+
+/// A server that does not come up because of something known is told with the rule about it.
+fn explained(action: &Action, outcome: Outcome) -> Outcome {
+    let starts = |module: &str| ["gate", "instance"].contains(&module);
+    match (action, outcome) {
+        (Action::Call { module, .. }, Outcome::Failed(failure)) if starts(module) => {
+            Outcome::Failed(rules::explained(failure))
+        }
+        (_, outcome) => outcome,
     }
 }
 
@@ -225,5 +238,27 @@ fn failure_of(problem: &Problem) -> Failure {
     match &problem.help {
         Some(help) => failure.help(help.clone()),
         None => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{File, parse};
+
+    #[test]
+    fn a_gate_that_fails_on_something_known_names_the_rule() {
+        let call = |module: &str| Action::Call {
+            module: module.to_owned(),
+            params: parse(&File::new("tasks.yaml", "{}")).unwrap_or_else(|_| unreachable!()),
+        };
+        let line = "Node with id mi-1 already exists in cluster".to_owned();
+        let failed = Outcome::Failed(Failure::new("it will not start").detail([line]));
+        let help = |module: &str| match explained(&call(module), failed.clone()) {
+            Outcome::Failed(failure) => failure.help,
+            _ => None,
+        };
+        assert!(help("gate").is_some_and(|help| help.starts_with("integration-05: ")));
+        assert_eq!(help("shell"), None);
     }
 }
