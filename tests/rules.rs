@@ -212,6 +212,52 @@ fn a_good_site_is_clean() {
 /// Warnings that a sample without certificates of its own must trip.
 const SAMPLES: &[&str] = &[];
 
+/// What a host is asked is what its nodes' files say, with the secrets that the survey needs put in.
+#[test]
+fn each_host_is_asked_for_what_it_has() {
+    let mut good = Good::default();
+    let site = good.site("standard-ha").changed(&BTreeMap::new()).unwrap();
+    let asked = rules::request(&site, "mi-1");
+    assert_eq!(asked.instances.len(), 1);
+    let mi = &asked.instances[0];
+    assert_eq!(mi.home.to_str(), Some("/opt/wso2/mi/current"));
+    assert_eq!(mi.user.as_deref(), Some("wso2carbon"));
+    assert_eq!(mi.keystores.len(), 2);
+    assert!(mi.keystores.iter().all(|k| k.password == "wso2carbon"));
+    let applications = mi.http.iter().find(|h| h.name == "applications").unwrap();
+    assert_eq!(
+        applications.url,
+        "https://localhost:9164/management/applications"
+    );
+    assert_eq!(applications.password.as_deref(), Some("Adm1n.pass"));
+    let database = asked
+        .peers
+        .iter()
+        .find(|p| p.address == "10.0.0.6")
+        .unwrap();
+    assert_eq!(database.greets, [3306]);
+
+    let apim = rules::request(&site, "apim-1");
+    let other = apim.peers.iter().find(|p| p.name == "apim-2").unwrap();
+    assert_eq!(other.ports, [5672, 9611, 9711]);
+
+    let si = rules::request(&site, "si-2");
+    let statistics = si.instances[0]
+        .http
+        .iter()
+        .find(|h| h.name == "statistics")
+        .unwrap();
+    assert_eq!(statistics.password.as_deref(), Some("Adm1n.pass"));
+    assert_eq!(
+        si.instances[0].keystores[0].path.to_str(),
+        Some("resources/security/wso2carbon.jks")
+    );
+
+    let schemas = &rules::request(&site, "db-1").databases[0].schemas;
+    assert_eq!(schemas.len(), 5, "{:?}", schemas.keys());
+    assert!(rules::request(&site, "lb-1").instances.is_empty());
+}
+
 /// A host that did not answer is said to be unseen by every rule about hosts.
 #[test]
 fn an_absent_host_is_not_judged() {
@@ -225,6 +271,17 @@ fn an_absent_host_is_not_judged() {
         let unseen = |u: &rules::Unjudged| u.rule.id == rule.id && u.host == "mi-1";
         assert!(verdicts.unjudged.iter().any(unseen), "{}", rule.id);
     }
+
+    let answer = site.hosts["mi-2"]
+        .survey
+        .as_mut()
+        .unwrap()
+        .as_mut()
+        .unwrap();
+    answer.instances.clear();
+    let untold = judged(&site).unjudged;
+    let mut of_node = untold.iter().filter(|u| u.host == "mi-2");
+    assert!(of_node.any(|u| u.rule.id == "integration-17" && u.why.contains("wso2-mi")));
 }
 
 fn shipped_with(more: &[&str]) -> (tempfile::TempDir, apim_deploy::run::Options) {

@@ -51,6 +51,30 @@ fn coordination(node: &Node) -> Option<Setting<'_>> {
     }
 }
 
+/// Every JDBC URL of a node.
+pub fn urls(node: &Node) -> Vec<Setting<'_>> {
+    let (databases, key) = match node.component {
+        Component::Mi => (node.list("datasource"), "url"),
+        Component::Si => (
+            node.list("wso2.datasources.dataSources"),
+            "definition.configuration.jdbcUrl",
+        ),
+        _ => {
+            let tables = node.get("database").into_iter();
+            (tables.flat_map(Setting::children).collect(), "url")
+        }
+    };
+    databases.into_iter().filter_map(|d| d.get(key)).collect()
+}
+
+/// The server of a JDBC URL and its port; `None` for a file of the node.
+pub fn server_of(url: &str) -> Option<(String, u16)> {
+    let schema = schema_of(url)?;
+    let (address, _) = schema.split_once('/')?;
+    let (host, port) = address.rsplit_once(':')?;
+    Some((host.to_owned(), port.parse().ok()?))
+}
+
 /// Server and schema of a JDBC URL, without what does not tell two schemas apart: the driver's parameters, a
 /// default port, the case of the server's name.
 pub fn schema_of(url: &str) -> Option<String> {
@@ -89,11 +113,7 @@ fn h2(site: &Site) -> Vec<Finding> {
 fn raw_ampersand(site: &Site) -> Vec<Finding> {
     let mut found = Vec::new();
     for node in site.apim() {
-        let databases = node.get("database").into_iter();
-        for url in databases
-            .flat_map(|d| d.children())
-            .filter_map(|d| d.get("url"))
-        {
+        for url in urls(node) {
             let text = url.text().unwrap_or_default();
             if text.replace("&amp;", "").contains('&') {
                 found.push(url.finds("a JDBC URL has a bare `&`"));
@@ -134,7 +154,7 @@ fn shared_coordination(site: &Site) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::schema_of;
+    use super::{schema_of, server_of};
 
     #[test]
     fn urls_of_one_schema_are_the_same() {
@@ -143,5 +163,7 @@ mod tests {
         assert_eq!(one, schema_of("jdbc:mariadb://db/apim"));
         assert_ne!(one, schema_of("jdbc:mariadb://db/shared"));
         assert_eq!(schema_of("jdbc:h2:./x"), None);
+        let server = server_of("jdbc:postgresql://Db.example.com/x?a=b");
+        assert_eq!(server, Some(("db.example.com".to_owned(), 5432)));
     }
 }

@@ -1,7 +1,7 @@
 //! What hosts must be like before a node starts: clock, room, JDK.
 
 use super::node::{Component, Node};
-use super::{Finding, Rule, Severity, Site, Stage};
+use super::{Finding, Instance, Rule, Severity, Site, Stage};
 
 pub const RULES: &[Rule] = &[
     Rule {
@@ -95,35 +95,32 @@ pub fn jdk_range(node: &Node) -> Option<(u32, u32)> {
 }
 
 fn jdks(site: &Site, of: impl Fn(Component) -> bool) -> Vec<Finding> {
-    let mut found = Vec::new();
-    for node in site.nodes.iter().filter(|n| of(n.component)) {
-        let Some(survey) = site.survey(&node.host) else {
-            continue;
-        };
-        let instance = survey.instances.iter().find(|i| i.name == node.service);
-        let Some(instance) = instance else { continue };
-        let Some((first, last)) = jdk_range(node) else {
-            let what = format!(
-                "no range of JDKs is known for this version of {}",
-                node.component
-            );
-            found.push(Finding::unjudged(&node.host, what));
-            continue;
-        };
-        match (&instance.java.at_home.known(), instance.java.at_home.why()) {
-            (Some(java), _) if (first..=last).contains(&java.major) => {}
-            (Some(java), _) => found.push(node.finds(format!(
-                "{} has JDK {} ({}); {} {} runs on {first} to {last}",
-                node.service,
-                java.major,
-                java.program.display(),
-                node.component,
-                node.version.as_deref().unwrap_or_default(),
-            ))),
-            (None, why) => found.push(Finding::unjudged(&node.host, why.unwrap_or_default())),
-        }
+    let nodes = site.surveyed().filter(|(node, _)| of(node.component));
+    nodes
+        .filter_map(|(node, instance)| jdk(node, instance))
+        .collect()
+}
+
+fn jdk(node: &Node, instance: &Instance) -> Option<Finding> {
+    let product = format!(
+        "{} {}",
+        node.component,
+        node.version.as_deref().unwrap_or_default()
+    );
+    let Some((first, last)) = jdk_range(node) else {
+        let why = format!("which JDKs {product} runs on is not known");
+        return Some(Finding::unjudged(&node.host, why));
+    };
+    match Finding::seen(&node.host, &instance.java.at_home) {
+        Err(unseen) => Some(unseen),
+        Ok(java) if (first..=last).contains(&java.major) => None,
+        Ok(java) => Some(node.finds(format!(
+            "{} has JDK {} ({}); {product} runs on {first} to {last}",
+            node.service,
+            java.major,
+            java.program.display(),
+        ))),
     }
-    found
 }
 
 /// Two surveys are not of one moment: a clock is compared by how far it is from ours, which the survey's asker noted.
@@ -165,18 +162,15 @@ fn room(site: &Site) -> Vec<Finding> {
         }
         for disk in &survey.disks {
             let path = disk.path.display();
-            match &disk.room.known() {
-                Some(room) if room.free < ROOM => {
+            match Finding::seen(&host.name, &disk.room) {
+                Err(unseen) => found.push(unseen),
+                Ok(room) if room.free >= ROOM => {}
+                Ok(room) => {
                     let free = room.free >> 20;
                     found.push(Finding::on(
                         &host.name,
                         format!("{path} has {free} MiB left"),
                     ));
-                }
-                Some(_) => {}
-                None => {
-                    let why = disk.room.why().unwrap_or_default();
-                    found.push(Finding::unjudged(&host.name, format!("{path}: {why}")));
                 }
             }
         }

@@ -96,12 +96,20 @@ fn unasked(site: &Site, stage: Stage) -> Vec<(String, String)> {
         return vec![];
     }
     let hosts = site.hosts.values();
-    hosts
-        .filter_map(|host| match host.survey.as_ref()? {
-            Ok(_) => None,
-            Err(why) => Some((host.name.clone(), why.clone())),
-        })
-        .collect()
+    let silent = hosts.filter_map(|host| match host.survey.as_ref()? {
+        Ok(_) => None,
+        Err(why) => Some((host.name.clone(), why.clone())),
+    });
+    let nodes = site.nodes.iter();
+    let untold = nodes
+        .filter(|node| site.survey(&node.host).is_some() && site.instance(node).is_none())
+        .map(|node| {
+            (
+                node.host.clone(),
+                format!("it said nothing of {}", node.service),
+            )
+        });
+    silent.chain(untold).collect()
 }
 
 /// The same found on several hosts is one finding of them all; the first place stands for the others.

@@ -26,7 +26,7 @@ pub use judge::{Judgeable, Judged, Unjudged, Verdicts, judge};
 pub use node::{Component, Node, Setting};
 pub use signs::explained;
 pub use site::{Host, Site, Written};
-pub use survey::{Survey, request};
+pub use survey::{Instance, Seen, Survey, request};
 
 use crate::source::Span;
 
@@ -157,6 +157,14 @@ impl Finding {
         Self {
             is_unjudged: true,
             ..Self::on(host, why)
+        }
+    }
+
+    /// A fact of a survey, or the note that nobody could see it.
+    pub fn seen<'s, T>(host: &str, fact: &'s Seen<T>) -> Result<&'s T, Self> {
+        match fact {
+            Seen::Known(fact) => Ok(fact),
+            Seen::Unknown { why } => Err(Self::unjudged(host, why.as_str())),
         }
     }
 

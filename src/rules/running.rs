@@ -1,6 +1,7 @@
 //! What only running nodes can tell.
 
-use super::{Finding, Rule, Severity, Site, Stage};
+use super::node::Component;
+use super::{Finding, Instance, Rule, Severity, Site, Stage};
 
 pub const RULES: &[Rule] = &[Rule {
     id: "integration-39",
@@ -17,32 +18,14 @@ fn roles(site: &Site) -> Vec<Finding> {
     let mut found = Vec::new();
     for cluster in site.clusters() {
         let mut roles = Vec::new();
-        for node in cluster
-            .iter()
-            .filter(|n| n.component == super::Component::Si)
-        {
-            let Some(survey) = site.survey(&node.host) else {
-                continue;
-            };
-            let instance = survey.instances.iter().find(|i| i.name == node.service);
-            let Some(answer) =
-                instance.and_then(|i| i.http.iter().find(|h| h.name == "statistics"))
-            else {
-                found.push(Finding::unjudged(
-                    &node.host,
-                    "it was not asked for its role",
-                ));
-                continue;
-            };
-            match (answer.answer.known(), answer.answer.why()) {
-                (Some(facts), _) => match role_of(&facts.body) {
-                    Some(role) => roles.push((node.host.as_str(), role)),
-                    None => found.push(Finding::unjudged(
-                        &node.host,
-                        format!("/statistics answered {} without a role", facts.status),
-                    )),
-                },
-                (None, why) => found.push(Finding::unjudged(&node.host, why.unwrap_or_default())),
+        for node in cluster.iter().filter(|n| n.component == Component::Si) {
+            match site
+                .instance(node)
+                .map(|instance| role(&node.host, instance))
+            {
+                Some(Ok(role)) => roles.push((node.host.as_str(), role)),
+                Some(Err(unseen)) => found.push(unseen),
+                None => {}
             }
         }
         let active = roles.iter().filter(|(_, role)| *role == "Active").count();
@@ -55,6 +38,16 @@ fn roles(site: &Site) -> Vec<Finding> {
         }
     }
     found
+}
+
+fn role(host: &str, instance: &Instance) -> Result<&'static str, Finding> {
+    let asked = instance.http.iter().find(|h| h.name == "statistics");
+    let asked = asked.ok_or_else(|| Finding::unjudged(host, "it was not asked for its role"))?;
+    let answer = Finding::seen(host, &asked.answer)?;
+    role_of(&answer.body).ok_or_else(|| {
+        let what = format!("/statistics answered {} without a role", answer.status);
+        Finding::unjudged(host, what)
+    })
 }
 
 fn role_of(body: &str) -> Option<&'static str> {

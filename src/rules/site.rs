@@ -1,7 +1,7 @@
 //! What rules look at: hosts, what would be written to them, the nodes that makes, and what hosts said.
 
 use super::node::{Component, Node};
-use super::survey::Survey;
+use super::survey::{Instance, Survey};
 use crate::source::File;
 use crate::wire::Content;
 use indexmap::IndexMap;
@@ -129,6 +129,19 @@ impl Site {
 
     pub fn survey(&self, host: &str) -> Option<&Survey> {
         self.hosts.get(host)?.survey.as_ref()?.as_ref().ok()
+    }
+
+    /// Each node with what its host said of it. A node without an answer is not here: that it was not judged is told
+    /// for all rules at once.
+    pub fn surveyed(&self) -> impl Iterator<Item = (&Node, &Instance)> {
+        self.nodes
+            .iter()
+            .filter_map(|node| Some((node, self.instance(node)?)))
+    }
+
+    pub fn instance(&self, node: &Node) -> Option<&Instance> {
+        let instances = &self.survey(&node.host)?.instances;
+        instances.iter().find(|i| i.name == node.service)
     }
 
     /// Whether the environment says of itself that people depend on it.

@@ -1,22 +1,22 @@
 //! What each host is asked, so that the rules about hosts and running nodes can be judged.
 
-use super::node::{Component, Node};
-use super::ports;
+use super::node::{Component, Node, Setting};
 use super::site::Site;
+use super::{database, ports};
 use crate::wire::survey as wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-pub use wire::Survey;
+pub use wire::{Instance, Seen, Survey};
 
 /// The parameters of the `survey` module for one host.
 pub fn request(site: &Site, host: &str) -> wire::Request {
     let nodes = site.nodes.iter().filter(|n| n.host == host);
     wire::Request {
         instances: nodes.clone().map(instance).collect(),
-        peers: nodes.flat_map(|node| peers(site, node)).collect(),
+        peers: peers(site, nodes.collect()),
         names: names(site),
-        databases: vec![],
+        databases: databases(site, host),
         disks: vec![PathBuf::from("/"), PathBuf::from("/var/tmp")],
         connections: EVENT_PORTS.to_vec(),
         within: 30,
@@ -25,6 +25,12 @@ pub fn request(site: &Site, host: &str) -> wire::Request {
 
 /// Of a broker and of a receiver of events.
 const EVENT_PORTS: [u16; 3] = [5672, 9611, 9711];
+
+/// Tables worth reading where a schema has them: who is a member of a cluster.
+const TABLES: &[(&str, &[&str])] = &[
+    ("CLUSTER_NODE_STATUS_TABLE", &["GROUP_ID", "NODE_ID"]),
+    ("LEADER_STATUS_TABLE", &["GROUP_ID", "NODE_ID"]),
+];
 
 /// Where a product keeps what is worth a look, below its folder.
 struct Places {
@@ -87,10 +93,10 @@ fn instance(node: &Node) -> wire::InstanceRequest {
         journal: vec![],
         configs: vec![wire::ConfigRequest {
             path: PathBuf::from(places.settings),
-            keys: vec![],
-            digests: vec![],
+            keys: vec!["server.hostname".to_owned()],
+            digests: vec!["encryption.key".to_owned()],
         }],
-        keystores: vec![],
+        keystores: keystores(node),
         libraries: paths(places.libraries),
         folders: paths(places.folders),
         walk: paths(places.walk),
@@ -105,6 +111,59 @@ fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Every keystore that the settings name, with its password.
+fn keystores(node: &Node) -> Vec<wire::KeystoreRequest> {
+    let named: Vec<(&str, Setting<'_>)> = match node.component {
+        Component::Si => node
+            .list("wso2.transport.http.listenerConfigurations")
+            .into_iter()
+            .map(|listener| ("", listener))
+            .collect(),
+        // API-M names the file in its folder, MI the path.
+        Component::Mi => tables(node, &["keystore.primary", "truststore"], ""),
+        _ => tables(
+            node,
+            &[
+                "keystore.primary",
+                "keystore.tls",
+                "keystore.internal",
+                "truststore",
+            ],
+            "repository/resources/security/",
+        ),
+    };
+    let mut found: Vec<wire::KeystoreRequest> = Vec::new();
+    for (folder, table) in named {
+        let text = |key: &str| Some(table.get(key)?.resolved()?.look().to_owned());
+        let file = text("file_name").or_else(|| text("keyStoreFile"));
+        let password = text("password").or_else(|| text("keyStorePassword"));
+        let (Some(file), Some(password)) = (file, password) else {
+            continue;
+        };
+        let path = PathBuf::from(format!("{folder}{}", file.trim_start_matches(SI_HOME)));
+        if !found.iter().any(|known| known.path == path) {
+            found.push(wire::KeystoreRequest {
+                path,
+                password,
+                kind: text("type"),
+            });
+        }
+    }
+    found
+}
+
+/// What SI's settings write for its own folder.
+const SI_HOME: &str = "${carbon.home}/";
+
+fn tables<'n>(
+    node: &'n Node,
+    paths: &[&str],
+    folder: &'static str,
+) -> Vec<(&'static str, Setting<'n>)> {
+    let found = paths.iter().filter_map(|path| node.get(path));
+    found.map(|table| (folder, table)).collect()
+}
+
 /// What a running node is asked over HTTP, by the name that a rule uses.
 fn questions(node: &Node) -> Vec<wire::HttpRequest> {
     let ask = |name: &str, url: String| wire::HttpRequest {
@@ -113,29 +172,60 @@ fn questions(node: &Node) -> Vec<wire::HttpRequest> {
         user: None,
         password: None,
         login: None,
-        keep: 1024,
+        keep: 4096,
     };
+    let text = |path: &str| Some(node.get(path)?.resolved()?.look().to_owned());
     match node.component {
         Component::Si => {
-            let user = node
-                .list("auth.configs.userManager.userStore.users")
-                .first()
-                .and_then(|entry| entry.get("user"));
-            vec![wire::HttpRequest {
-                user: user.and_then(|u| u.get("username")?.resolved()).map(plain),
-                // In the file it is encoded.
-                password: user
-                    .and_then(|u| u.get("password")?.resolved())
-                    .and_then(|p| decoded(p.look())),
-                ..ask("statistics", "https://localhost:9443/statistics".to_owned())
-            }]
+            let users = node.list("auth.configs.userManager.userStore.users");
+            let of_user = |key: &str| {
+                let user = users.first()?.get("user")?;
+                Some(user.get(key)?.resolved()?.look().to_owned())
+            };
+            vec![
+                ask("health", "http://localhost:9090/health".to_owned()),
+                wire::HttpRequest {
+                    user: of_user("username"),
+                    // In the file it is encoded.
+                    password: of_user("password").and_then(|p| decoded(&p)),
+                    ..ask("statistics", "https://localhost:9443/statistics".to_owned())
+                },
+            ]
         }
-        _ => vec![],
+        Component::Mi => {
+            let offset = node.number("server.offset", 10);
+            let management = format!("https://localhost:{}/management", 9154 + offset);
+            let users = node.list("internal_apis.users");
+            let of_user = |key: &str| Some(users.first()?.get(key)?.resolved()?.look().to_owned());
+            vec![
+                ask(
+                    "health",
+                    format!("http://localhost:{}/healthz", 9191 + offset),
+                ),
+                wire::HttpRequest {
+                    user: of_user("user.name"),
+                    password: of_user("user.password"),
+                    login: Some(format!("{management}/login")),
+                    ..ask("applications", format!("{management}/applications"))
+                },
+            ]
+        }
+        _ => {
+            let base = format!("https://localhost:{}", 9443 + ports::offset(node));
+            vec![
+                ask("version", format!("{base}/services/Version")),
+                ask("publisher", format!("{base}/publisher")),
+                wire::HttpRequest {
+                    user: text("super_admin.username"),
+                    password: text("super_admin.password"),
+                    ..ask(
+                        "gateway",
+                        format!("{base}/api/am/gateway/v2/server-startup-healthcheck"),
+                    )
+                },
+            ]
+        }
     }
-}
-
-fn plain(hidden: super::node::Hidden) -> String {
-    hidden.look().to_owned()
 }
 
 fn decoded(text: &str) -> Option<String> {
@@ -146,28 +236,100 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The ports of the node's cluster, and of those who send or give it events.
-fn peers(site: &Site, node: &Node) -> Vec<wire::PeerRequest> {
-    let mut asked: BTreeMap<&str, BTreeSet<u16>> = BTreeMap::new();
-    let hubs = site.event_hubs().filter(|_| node.component.is_apim());
-    for peer in site.peers(node).into_iter().chain(hubs) {
-        if peer.host != node.host {
-            let open = ports::of(peer).into_iter().filter(|p| p.is_for_peers);
-            asked
-                .entry(&peer.host)
-                .or_default()
-                .extend(open.map(|p| p.number));
+/// Where the nodes of a host connect to: their clusters, those who give them events, their databases, and API-M as
+/// the integration layer sees it.
+fn peers(site: &Site, nodes: Vec<&Node>) -> Vec<wire::PeerRequest> {
+    let mut asked: BTreeMap<String, wire::PeerRequest> = BTreeMap::new();
+    let mut ask = |name: &str,
+                   address: &str,
+                   port: u16,
+                   also: fn(&mut wire::PeerRequest) -> &mut Vec<u16>| {
+        let peer = asked
+            .entry(address.to_owned())
+            .or_insert_with(|| wire::PeerRequest {
+                name: name.to_owned(),
+                address: address.to_owned(),
+                ports: vec![],
+                tls: vec![],
+                greets: vec![],
+            });
+        if !peer.ports.contains(&port) {
+            peer.ports.push(port);
+        }
+        let list = also(peer);
+        if !list.contains(&port) {
+            list.push(port);
+        }
+    };
+    for node in nodes {
+        let hubs = site.event_hubs().filter(|_| node.component.is_apim());
+        let others = site.peers(node).into_iter().chain(hubs);
+        for peer in others.filter(|peer| peer.host != node.host) {
+            for port in ports::of(peer).into_iter().filter(|p| p.is_for_peers) {
+                ask(&peer.host, site.address(&peer.host), port.number, |p| {
+                    &mut p.ports
+                });
+            }
+        }
+        for url in database::urls(node) {
+            let Some((host, port)) = url.resolved().and_then(|u| database::server_of(u.look()))
+            else {
+                continue;
+            };
+            ask(&host, &host, port, |p| &mut p.greets);
+        }
+        if let Some((host, port)) = catalog(node) {
+            ask(&host, &host, port, |p| &mut p.tls);
         }
     }
-    asked
+    asked.into_values().collect()
+}
+
+/// Where an integration node announces its services.
+fn catalog(node: &Node) -> Option<(String, u16)> {
+    match node.component {
+        Component::Mi => {
+            let url = node
+                .list("service_catalog")
+                .first()?
+                .get("apim_host")?
+                .text()?;
+            let (host, port) = super::events::address_of(url)?;
+            Some((host.to_owned(), port))
+        }
+        Component::Si => {
+            let host = node.text("service.catalog.configs.hostname")?.to_owned();
+            let port = node.number("service.catalog.configs.port", 9443);
+            Some((host, u16::try_from(port).ok()?))
+        }
+        _ => None,
+    }
+}
+
+/// The database servers that the run sets up here, with their schemas.
+fn databases(site: &Site, host: &str) -> Vec<wire::DatabaseRequest> {
+    let mut found: BTreeMap<String, BTreeMap<String, Vec<wire::TableRequest>>> = BTreeMap::new();
+    let calls = site
+        .hosts
+        .get(host)
         .into_iter()
-        .map(|(host, ports)| wire::PeerRequest {
-            name: host.to_owned(),
-            address: site.address(host).to_owned(),
-            ports: ports.into_iter().collect(),
-            tls: vec![],
-            greets: vec![],
-        })
+        .flat_map(|h| h.calls("database"));
+    for params in calls {
+        let text = |key: &str| Some(params.get(key)?.as_str()?.to_owned());
+        if let (Some(engine), Some(name)) = (text("engine"), text("name")) {
+            let tables = TABLES.iter().map(|(table, columns)| wire::TableRequest {
+                table: (*table).to_owned(),
+                columns: columns.iter().map(|c| (*c).to_owned()).collect(),
+            });
+            found
+                .entry(engine)
+                .or_default()
+                .insert(name, tables.collect());
+        }
+    }
+    found
+        .into_iter()
+        .map(|(engine, schemas)| wire::DatabaseRequest { engine, schemas })
         .collect()
 }
 
