@@ -252,12 +252,12 @@ fault() {
   expect_match "$what: the message says what is true now" '(^|'$'\n'')now: ' "$said"
   expect_match "$what: the message says the next command" "next: .*apim-deploy run $pattern" "$said"
   expect_same "$what: the other machines' processes are the same" "$others" "$(processes_but "$host")"
-  faults+=("$(printf '%-22s %4d   %s' "$what" "$code" "${first:-no message}")")
+  faults+=("$(printf '%-24s %4d   %s' "$what" "$code" "${first:-no message}")")
   grep -E '^(error: |  (in|at|help) |now: |next: )' <<<"$said" | cut -c1-180 | sed 's/^/   | /'
 }
 
 fault_table() {
-  printf '\n   %-22s %4s   %s\n' fault exit "first line of the message"
+  printf '\n   %-24s %4s   %s\n' fault exit "first line of the message"
   printf '   %s\n' "${faults[@]}" | cut -c1-180
 }
 
