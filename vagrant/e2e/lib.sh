@@ -218,7 +218,7 @@ processes() {
       for stat in /proc/[0-9]*/stat; do
         if read -r pid comm state parent rest 2>/dev/null < "$stat"; then
           case "$comm $parent" in
-            "(java) "* | "(mariadbd) "* | "(nginx) 1")
+            "(java) "* | "(mariadbd) "* | "(postgres) 1" | "(nginx) 1")
               set -- $rest
               echo "$0 $comm $pid ${18}" ;;
           esac
