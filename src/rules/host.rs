@@ -1,7 +1,7 @@
 //! What hosts must be like before a node starts: clock, room, JDK.
 
 use super::node::{Component, Node};
-use super::{Finding, Instance, Rule, Severity, Site, Stage};
+use super::{Finding, Instance, Rule, Severity, Site, Stage, versions};
 
 pub const RULES: &[Rule] = &[
     Rule {
@@ -62,58 +62,22 @@ pub const RULES: &[Rule] = &[
     },
 ];
 
-/// First and last major version that a product's scripts accept, by its own first version of that kind.
-type Range = (&'static [(u32, u32)], u32, u32);
-
-const APIM_JDKS: &[Range] = &[
-    (&[(4, 2)], 11, 17),
-    (&[(4, 3), (4, 4), (4, 5), (4, 6)], 11, 21),
-    (&[(4, 7)], 21, 25),
-];
-const MI_JDKS: &[Range] = &[
-    (&[(4, 1)], 8, 11),
-    (&[(4, 2), (4, 3)], 11, 17),
-    (&[(4, 4), (4, 5)], 11, 21),
-    (&[(4, 6)], 21, 25),
-];
-const SI_JDKS: &[Range] = &[
-    (&[(4, 1)], 8, 11),
-    (&[(4, 2), (4, 3)], 8, 17),
-    (&[(4, 4)], 8, 25),
-];
-
-/// The first and last JDK that a node's version runs on.
-pub fn jdk_range(node: &Node) -> Option<(u32, u32)> {
-    let table = match node.component {
-        Component::Mi => MI_JDKS,
-        Component::Si => SI_JDKS,
-        _ => APIM_JDKS,
-    };
-    let line = node.line()?;
-    let (_, first, last) = table.iter().find(|(lines, ..)| lines.contains(&line))?;
-    Some((*first, *last))
-}
-
 fn jdks(site: &Site, of: impl Fn(Component) -> bool) -> Vec<Finding> {
     let nodes = site.surveyed().filter(|(node, _)| of(node.component));
     nodes
-        .filter_map(|(node, instance)| jdk(node, instance))
+        .filter_map(|(node, instance)| jdk(site, node, instance))
         .collect()
 }
 
-fn jdk(node: &Node, instance: &Instance) -> Option<Finding> {
-    let product = format!(
-        "{} {}",
-        node.component,
-        node.version.as_deref().unwrap_or_default()
-    );
-    let Some((first, last)) = jdk_range(node) else {
+fn jdk(site: &Site, node: &Node, instance: &Instance) -> Option<Finding> {
+    let product = versions::named(node);
+    let Some((first, last)) = versions::jdk_range(site, node) else {
         let why = format!("which JDKs {product} runs on is not known");
         return Some(Finding::unjudged(&node.host, why));
     };
     match Finding::seen(&node.host, &instance.java.at_home) {
         Err(unseen) => Some(unseen),
-        Ok(java) if (first..=last).contains(&java.major) => None,
+        Ok(java) if (first..=last).contains(&u64::from(java.major)) => None,
         Ok(java) => Some(node.finds(format!(
             "{} has JDK {} ({}); {product} runs on {first} to {last}",
             node.service,

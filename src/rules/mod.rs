@@ -19,6 +19,7 @@ mod database;
 mod events;
 mod host;
 mod running;
+mod versions;
 
 pub use accepted::{ACCEPTED, Accepted};
 pub use gather::gather;
@@ -118,6 +119,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         ports::RULES,
         host::RULES,
         running::RULES,
+        versions::RULES,
     ];
     topics.into_iter().flatten()
 }

@@ -24,6 +24,15 @@ impl Component {
         !matches!(self, Self::Mi | Self::Si)
     }
 
+    /// The line of `products` that it belongs to.
+    pub fn product(self) -> &'static str {
+        match self {
+            Self::Mi => "mi",
+            Self::Si => "si",
+            _ => "apim",
+        }
+    }
+
     /// By the script that its unit starts. Source: the packs' `bin` folders, wso2/product-apim v4.4.0 and v4.5.0.
     fn of_program(program: &str) -> Option<Self> {
         let (_, script) = program.split_once("/bin/")?;

@@ -16,6 +16,8 @@ pub struct Change {
     also: Option<String>,
     groups: Option<Vec<String>>,
     variables: Map<String, Value>,
+    /// Merged over the parameters of every call of a module.
+    calls: BTreeMap<String, Value>,
     /// By the end of the file's path.
     files: BTreeMap<String, Edit>,
     /// Merged over `survey.yaml`; entries of a list are named by their `name`, `path` or `file`.
@@ -106,6 +108,17 @@ impl Change {
             }
             host.variables.extend(self.variables.clone());
             host.ahead_ms = Some(self.ahead_ms);
+            for (module, change) in &self.calls {
+                let mut calls = host
+                    .calls
+                    .iter_mut()
+                    .filter(|(name, _)| name == module)
+                    .peekable();
+                if calls.peek().is_none() {
+                    return Err(format!("{name} has no call of `{module}`"));
+                }
+                calls.for_each(|(_, params)| merge(params, change));
+            }
             for (file, edit) in &self.files {
                 let contents = contents(host, file);
                 if contents.is_empty() {
