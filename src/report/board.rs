@@ -87,7 +87,10 @@ impl Listener for Board {
                 self.show(host, &text);
             }
             Event::Unreachable { host, .. } | Event::HostStopped { host, .. } => self.hide(host),
-            Event::PlayStarted { .. } | Event::BatchStarted { .. } | Event::RunEnded { .. } => {
+            Event::PlayStarted { .. }
+            | Event::BatchStarted { .. }
+            | Event::Judged(_)
+            | Event::RunEnded { .. } => {
                 let shown: Vec<String> = self.hosts.keys().cloned().collect();
                 for host in shown {
                     self.hide(&host);

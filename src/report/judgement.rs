@@ -12,16 +12,21 @@ const HOSTS: usize = 16;
 /// More hosts or rules than this are counted, not named.
 const NAMED: usize = 6;
 
-/// The whole table, and what could not be judged.
+/// All of it, and a line that counts.
 pub fn table(judgement: &Judgement) -> Vec<String> {
     let mut lines = findings(judgement);
-    lines.extend(judgement.unjudged.iter().map(unjudged));
     lines.push(sum(judgement));
     lines
 }
 
-/// The table alone: nothing when nothing was found.
+/// What was found and what could not be judged: no line when all is well.
 pub fn findings(judgement: &Judgement) -> Vec<String> {
+    let mut lines = rows(judgement);
+    lines.extend(judgement.unjudged.iter().map(unjudged));
+    lines
+}
+
+fn rows(judgement: &Judgement) -> Vec<String> {
     if judgement.found.is_empty() {
         return vec![];
     }

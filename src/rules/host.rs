@@ -119,25 +119,29 @@ fn skews(site: &Site, nodes: Vec<&Node>, most: i64) -> Vec<Finding> {
 const ROOM: u64 = 3 << 30;
 
 fn room(site: &Site) -> Vec<Finding> {
-    let mut found = Vec::new();
-    for (host, survey) in site.surveys() {
-        if !site.nodes.iter().any(|n| n.host == host.name) {
-            continue;
-        }
-        for disk in &survey.disks {
-            let path = disk.path.display();
-            match Finding::seen(&host.name, &disk.room) {
-                Err(unseen) => found.push(unseen),
-                Ok(room) if room.free >= ROOM => {}
-                Ok(room) => {
-                    let free = room.free >> 20;
-                    found.push(Finding::on(
-                        &host.name,
-                        format!("{path} has {free} MiB left"),
-                    ));
-                }
-            }
-        }
-    }
-    found
+    let nodes = site.surveyed();
+    nodes
+        .filter_map(|(node, instance)| room_for(site, node, instance))
+        .collect()
+}
+
+/// While nothing is installed there is no home yet: it will be where the nearest folder above it is.
+fn room_for(site: &Site, node: &Node, instance: &Instance) -> Option<Finding> {
+    let disks = &site.survey(&node.host)?.disks;
+    let asked: Vec<_> = instance
+        .home
+        .ancestors()
+        .filter_map(|path| disks.iter().find(|disk| disk.path == path))
+        .collect();
+    let Some(disk) = asked.iter().find(|disk| disk.room.known().is_some()) else {
+        let why = asked.iter().find_map(|disk| disk.room.why());
+        return Some(Finding::unjudged(
+            &node.host,
+            why.unwrap_or("no disk was asked for"),
+        ));
+    };
+    let room = disk.room.known()?;
+    let free = room.free >> 20;
+    let path = disk.path.display();
+    (room.free < ROOM).then(|| node.finds(format!("{path} has {free} MiB left")))
 }

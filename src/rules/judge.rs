@@ -62,54 +62,34 @@ pub struct Verdicts {
 pub fn judge(site: &Site, accepted: &Accepted, wanted: impl Fn(Stage) -> bool) -> Verdicts {
     let mut verdicts = Verdicts::default();
     for rule in all().filter(|rule| wanted(rule.stage)) {
-        let (unjudged, found): (Vec<_>, Vec<_>) =
-            (rule.check)(site).into_iter().partition(|f| f.is_unjudged);
-        let mut unjudged: Vec<Unjudged> = unjudged
-            .into_iter()
-            .flat_map(|f| f.hosts.into_iter().map(move |host| (host, f.what.clone())))
-            .chain(unasked(site, rule.stage))
-            .map(|(host, why)| Unjudged { rule, host, why })
-            .collect();
-        if found.is_empty() && unjudged.is_empty() {
-            verdicts.passed += 1;
-        }
-        verdicts.unjudged.append(&mut unjudged);
-        let is_error = rule.severity.is_error(site.is_production());
-        verdicts
-            .found
-            .extend(merged(found).into_iter().map(|finding| {
-                let accepted = accepted.reason(rule.id, &finding.hosts);
-                Judged {
-                    rule,
-                    is_error: is_error && accepted.is_none(),
-                    finding,
-                    accepted,
-                }
-            }));
+        verdicts.hold(rule, site, accepted);
     }
     verdicts
 }
 
-/// Hosts that a rule about hosts could not see.
-fn unasked(site: &Site, stage: Stage) -> Vec<(String, String)> {
-    if stage == Stage::Plan {
-        return vec![];
+/// What no rule of the stage can see, and why: no rule needs to think of it, and none seems to hold where it could not
+/// look.
+fn unseen(site: &Site, stage: Stage) -> Vec<(String, String)> {
+    let mut unseen = Vec::new();
+    for node in site.nodes.iter().filter(|node| node.settings.is_err()) {
+        let why = format!("the settings of {} cannot be read", node.service);
+        unseen.push((node.host.clone(), why));
     }
-    let hosts = site.hosts.values();
-    let silent = hosts.filter_map(|host| match host.survey.as_ref()? {
-        Ok(_) => None,
-        Err(why) => Some((host.name.clone(), why.clone())),
-    });
-    let nodes = site.nodes.iter();
-    let untold = nodes
-        .filter(|node| site.survey(&node.host).is_some() && site.instance(node).is_none())
-        .map(|node| {
-            (
-                node.host.clone(),
-                format!("it said nothing of {}", node.service),
-            )
-        });
-    silent.chain(untold).collect()
+    if stage == Stage::Plan {
+        return unseen;
+    }
+    for host in site.hosts.values() {
+        if let Some(Err(why)) = &host.survey {
+            unseen.push((host.name.clone(), why.clone()));
+        }
+    }
+    for node in &site.nodes {
+        if site.survey(&node.host).is_some() && site.instance(node).is_none() {
+            let why = format!("it said nothing of {}", node.service);
+            unseen.push((node.host.clone(), why));
+        }
+    }
+    unseen
 }
 
 /// The same found on several hosts is one finding of them all; the first place stands for the others.
@@ -174,6 +154,29 @@ fn may_hold_a_secret(span: &Span) -> bool {
 }
 
 impl Verdicts {
+    fn hold(&mut self, rule: &'static Rule, site: &Site, accepted: &Accepted) {
+        let (blind, found): (Vec<_>, Vec<_>) =
+            (rule.check)(site).into_iter().partition(|f| f.is_unjudged);
+        let blind = blind
+            .into_iter()
+            .flat_map(|f| f.hosts.into_iter().map(move |host| (host, f.what.clone())));
+        let blind: Vec<_> = blind.chain(unseen(site, rule.stage)).collect();
+        self.passed += usize::from(found.is_empty() && blind.is_empty());
+        let blind = blind.into_iter();
+        self.unjudged
+            .extend(blind.map(|(host, why)| Unjudged { rule, host, why }));
+        let is_error = rule.severity.is_error(site.is_production());
+        self.found.extend(merged(found).into_iter().map(|finding| {
+            let accepted = accepted.reason(rule.id, &finding.hosts);
+            Judged {
+                rule,
+                is_error: is_error && accepted.is_none(),
+                finding,
+                accepted,
+            }
+        }));
+    }
+
     /// Nothing was looked at, for one reason.
     pub fn none(wanted: impl Fn(Stage) -> bool, why: &str) -> Self {
         let unjudged = all()
@@ -227,6 +230,25 @@ impl Verdicts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::{Host, Severity};
+
+    #[test]
+    fn what_is_fine_for_trying_out_is_an_error_in_production() {
+        let site = |production: bool| {
+            let variables = [("production".to_owned(), production.into())];
+            Site::new(vec![Host {
+                name: "a".into(),
+                variables: variables.into_iter().collect(),
+                ..Host::default()
+            }])
+        };
+        for production in [true, false] {
+            let is_production = site(production).is_production();
+            assert_eq!(Severity::Production.is_error(is_production), production);
+            assert!(Severity::Error.is_error(is_production));
+            assert!(!Severity::Warning.is_error(is_production));
+        }
+    }
 
     #[test]
     fn one_finding_of_two_hosts_is_told_once() {

@@ -19,6 +19,7 @@ mod database;
 mod events;
 mod host;
 mod running;
+mod settings;
 mod versions;
 
 pub use accepted::{ACCEPTED, Accepted};
@@ -119,6 +120,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         ports::RULES,
         host::RULES,
         running::RULES,
+        settings::RULES,
         versions::RULES,
     ];
     topics.into_iter().flatten()

@@ -5,7 +5,7 @@ use super::site::Site;
 use super::{database, ports};
 use crate::wire::survey as wire;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use wire::{Instance, Seen, Survey};
 
@@ -14,10 +14,10 @@ pub fn request(site: &Site, host: &str) -> wire::Request {
     let nodes = site.nodes.iter().filter(|n| n.host == host);
     wire::Request {
         instances: nodes.clone().map(instance).collect(),
+        disks: disks(nodes.clone()),
         peers: peers(site, nodes.collect()),
         names: names(site),
         databases: databases(site, host),
-        disks: vec![PathBuf::from("/"), PathBuf::from("/var/tmp")],
         connections: EVENT_PORTS.to_vec(),
         within: 30,
     }
@@ -109,6 +109,14 @@ fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         .iter()
         .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
         .collect()
+}
+
+/// The folders above the nodes' own: on a fresh host those are not there yet.
+fn disks<'n>(nodes: impl Iterator<Item = &'n Node>) -> Vec<PathBuf> {
+    let homes = nodes.filter_map(|node| node.home.as_deref());
+    let above = homes.flat_map(|home| Path::new(home).ancestors().skip(1));
+    let all: BTreeSet<&Path> = above.collect();
+    all.into_iter().map(Path::to_path_buf).collect()
 }
 
 /// Every keystore that the settings name, with its password.
