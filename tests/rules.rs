@@ -348,23 +348,29 @@ fn a_rule_may_be_accepted_with_a_reason() {
     }
 }
 
-/// A value that somebody wrote beside a password is pointed at, and its line is not shown.
+/// A line that names a secret, or holds one that is known, is pointed at and not shown.
 #[test]
 fn a_line_that_may_hold_a_secret_is_not_shown() {
-    let file = apim_deploy::source::File::new("h:/deployment.toml", "db_password = \"Hidden-1\"\n");
-    let span = apim_deploy::source::Span::new(&file, 14..24);
-    let rule = rules::all().next().unwrap();
-    let judged = rules::Judged {
-        rule,
-        finding: rules::Finding::on("h", "x").at(&span),
-        accepted: None,
-        is_error: true,
-    };
-    let mut problems = apim_deploy::source::Problems::new();
-    problems.push(judged.problem());
-    let text = problems.render(false);
-    assert!(!text.contains("Hidden-1"), "{text}");
-    assert!(text.contains("at h:/deployment.toml:1:15"), "{text}");
+    for (line, shown) in [
+        ("db_password = \"Hidden-1\"\n", false),
+        ("url = \"jdbc:x://Known-1\"\n", false),
+        ("hostname = \"Plain-1\"\n", true),
+    ] {
+        let file = apim_deploy::source::File::new("h:/deployment.toml", line);
+        let at = line.find('"').unwrap();
+        let span = apim_deploy::source::Span::new(&file, at..line.len() - 1);
+        let judged = rules::Judged {
+            rule: rules::all().next().unwrap(),
+            finding: rules::Finding::on("h", "Known-1 is wrong").at(&span),
+            accepted: None,
+            is_error: true,
+        };
+        let problem = judged.problem(|text| text.replace("Known-1", "•••"));
+        let text = apim_deploy::source::Problems::from(problem).render(false);
+        assert_eq!(text.contains(line.trim_end()), shown, "{text}");
+        assert!(text.contains("h:/deployment.toml:1:"), "{text}");
+        assert!(text.contains("h: ••• is wrong"), "{text}");
+    }
 }
 
 /// Nobody is there: what can be judged offline is, and the rest says so.

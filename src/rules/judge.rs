@@ -114,12 +114,14 @@ impl Judged {
         self.finding.fix.as_deref().unwrap_or(self.rule.fix)
     }
 
-    /// As a mistake of the input. A line that may hold a secret is named, not shown.
-    pub fn problem(&self) -> Problem {
+    /// As a mistake of the input. `hide` takes known secrets out of a text; a line that may hold one is named, not
+    /// shown.
+    pub fn problem(&self, hide: impl Fn(&str) -> String) -> Problem {
         let hosts = self.finding.hosts.join(", ");
-        let message = format!("{}: {hosts}: {}", self.rule.id, self.finding.what);
+        let message = format!("{}: {hosts}: {}", self.rule.id, hide(&self.finding.what));
+        let is_plain = |line: &str| !names_a_secret(line) && hide(line) == line;
         match &self.finding.at {
-            Some(span) if !may_hold_a_secret(span) => Problem::new(message).at(span),
+            Some(span) if is_plain(line_of(span)) => Problem::new(message).at(span),
             Some(span) => Problem::new(format!("{message}, at {}", span.place())),
             None => Problem::new(message),
         }
@@ -141,16 +143,17 @@ impl Judged {
     }
 }
 
-fn may_hold_a_secret(span: &Span) -> bool {
+fn line_of(span: &Span) -> &str {
     let text = &span.file.text;
-    let start = text[..span.range.start.min(text.len())]
-        .rfind('\n')
-        .map_or(0, |at| at + 1);
-    let line = text[start..].lines().next().unwrap_or_default();
+    let before = text.get(..span.range.start).unwrap_or(text);
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    text[start..].lines().next().unwrap_or_default()
+}
+
+fn names_a_secret(line: &str) -> bool {
     let line = line.to_lowercase();
-    ["pass", "secret", "token", "key", "@"]
-        .iter()
-        .any(|word| line.contains(word))
+    let words = ["pass", "secret", "token", "key", "@"];
+    words.iter().any(|word| line.contains(word))
 }
 
 impl Verdicts {

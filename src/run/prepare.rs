@@ -376,8 +376,13 @@ impl Prepared {
             accepted: problems.take(accepted).unwrap_or_default(),
             unplanned,
         };
-        for judged in judgeable.offline().errors() {
-            problems.push(judged.problem());
+        let verdicts = judgeable.offline();
+        let errors: Vec<_> = verdicts.errors().collect();
+        if !errors.is_empty() {
+            let scrub = self.scrub();
+            for judged in errors {
+                problems.push(judged.problem(|text| scrub.hide(text)));
+            }
         }
         self.judgeable = Some(judgeable);
     }
