@@ -31,6 +31,7 @@ mi_path=${LAB_MI_PATH:-/hello}
 si_path=:8006/hello
 
 failures=0
+leaving=
 declare -a undo=()
 
 # --- assertions -------------------------------------------------------------------------------------------------------
@@ -94,6 +95,7 @@ later() { undo+=("$(printf '%q ' "$@")"); }
 
 at_exit() {
   local status=$? i
+  leaving=yes
   if declare -F steady_stop_if_running >/dev/null; then
     steady_stop_if_running
   fi
@@ -141,12 +143,13 @@ tool() {
   printf '   ran   apim-deploy %s  -> exit %d, %d s\n' "$*" "$code" $((SECONDS - start))
 }
 
-# deploy ARGS...: the run that must succeed.
+# deploy ARGS...: the run that must succeed; without it nothing else can hold, except when cleaning up.
 deploy() {
   tool run "${deployment[@]}" --output json "$@"
   expect "exit code" 0 "$code"
   if ((code != 0)); then
     tail -n 20 "$stdout" "$stderr"
+    [[ -n $leaving ]] || exit 1
   fi
 }
 
