@@ -4,10 +4,10 @@
 //! copy that is then renamed into place. Passwords travel in the child's environment.
 
 use super::shared::content::{self, Source};
+use super::shared::keytool;
 use super::{Brings, Kind, Module};
-use crate::system::{Command, Output, Result, System, hex, tail};
+use crate::system::{Command, Result, System, certificates, hex};
 use crate::wire::{Content, Failure};
-use base64::Engine as _;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
@@ -48,9 +48,6 @@ impl fmt::Display for Change {
         })
     }
 }
-
-/// Names the variable in which keytool finds the password.
-const PASSWORD: &str = "APIM_DEPLOY_STOREPASS";
 
 impl Module for Certificate {
     const NAME: &'static str = "certificate";
@@ -113,7 +110,7 @@ impl Certificate {
         match output.ok() {
             true => Ok(fingerprint(&output.stdout)),
             false if output.stdout.contains("does not exist") => Ok(None),
-            false => Err(self.refused(&output)),
+            false => Err(keytool::refused(&self.keystore, &output)),
         }
     }
 
@@ -131,30 +128,19 @@ impl Certificate {
     }
 
     fn keytool(&self, verb: &str, keystore: &std::path::Path, more: &[&str]) -> Command {
-        let program = match (&self.keytool, &self.java_home) {
-            (Some(keytool), _) => keytool.display().to_string(),
-            (None, Some(home)) => home.join("bin/keytool").display().to_string(),
-            (None, None) => "keytool".into(),
+        let program = match &self.keytool {
+            Some(keytool) => keytool.display().to_string(),
+            None => keytool::program(self.java_home.as_deref()),
         };
-        let keystore = keystore.display().to_string();
-        let mut argv = vec![
-            &program,
-            verb,
-            "-alias",
-            &self.alias,
-            "-keystore",
-            &keystore,
-        ];
-        argv.extend(["-storepass:env", PASSWORD, "-J-Duser.language=en"]);
-        argv.extend(more);
-        Command::new(argv).env(PASSWORD, &self.password)
+        let words = [verb, "-alias", &self.alias];
+        keytool::command(&program, &words, keystore, &self.password, more)
     }
 
     fn must(&self, system: &System, command: &Command) -> Result<()> {
         let output = system.run(command)?;
         match output.ok() {
             true => Ok(()),
-            false => Err(self.refused(&output)),
+            false => Err(keytool::refused(&self.keystore, &output)),
         }
     }
 
@@ -164,25 +150,10 @@ impl Certificate {
         name.push(self.keystore.file_name().unwrap_or_default());
         self.keystore.with_file_name(name)
     }
-
-    fn refused(&self, output: &Output) -> Failure {
-        let said = format!("{}{}", output.stdout, output.stderr);
-        let failure = Failure::new(format!("keytool refuses {}", self.keystore.display()))
-            .detail(tail(&said, 4));
-        match said.contains("password was incorrect") {
-            true => failure.help("`password` is not the one of this keystore"),
-            false => failure,
-        }
-    }
 }
 
 /// The sha256 of the first certificate in PEM text, in lower-case hex.
 fn fingerprint(pem: &str) -> Option<String> {
-    let (_, rest) = pem.split_once("-----BEGIN CERTIFICATE-----")?;
-    let (body, _) = rest.split_once("-----END CERTIFICATE-----")?;
-    let letters: String = body.split_whitespace().collect();
-    let der = base64::engine::general_purpose::STANDARD
-        .decode(letters)
-        .ok()?;
+    let der = certificates(pem).into_iter().next()?;
     Some(hex(&Sha256::digest(der)))
 }

@@ -52,7 +52,7 @@ impl Module for Database {
     type Change = Change;
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {
-        let Some((charset, collation)) = self.found(system)? else {
+        let Some((charset, collation)) = self.engine.charset(system, &self.name)? else {
             return Ok(vec![Change::Create]);
         };
         let same = agrees(self.charset.as_deref(), &charset)
@@ -83,25 +83,6 @@ impl Module for Database {
 }
 
 impl Database {
-    /// The character set and collation of the database that is there.
-    fn found(&self, system: &System) -> Result<Option<(String, String)>> {
-        let sql = match self.engine {
-            Engine::Postgresql => {
-                "SELECT pg_encoding_to_char(encoding), datcollate FROM pg_database WHERE datname = "
-            }
-            _ => {
-                "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata WHERE schema_name = "
-            }
-        };
-        let rows = self.engine.ask(
-            system,
-            None,
-            &format!("{sql}{};", self.engine.text(&self.name)),
-        )?;
-        let mut cells = rows.into_iter().flatten();
-        Ok(cells.next().zip(cells.next()))
-    }
-
     fn options(&self) -> String {
         let mut sql = String::new();
         if self.engine == Engine::Postgresql {

@@ -210,6 +210,7 @@ modules! {
     set_fact::SetFact,
     shell::Shell,
     stat::Stat,
+    survey::Survey,
     systemd::Systemd,
     template::Template,
     toml::Toml,

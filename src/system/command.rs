@@ -136,6 +136,14 @@ impl System {
     }
 
     fn run_for_real(&self, command: &Command) -> Result<Output> {
+        let left = self.time_left();
+        if left.is_some_and(|left| left.is_zero()) {
+            return Err(Failure::new(format!(
+                "no time was left for `{}`",
+                command.shown()
+            )));
+        }
+        let limit = command.timeout.into_iter().chain(left).min();
         let mut child = self.start(command)?;
         // Each pipe has its own thread: a child that fills one while we wait on another would hang.
         let stdout = child.stdout.take().map(Drain::of);
@@ -147,7 +155,7 @@ impl System {
             });
         }
         Ok(Output {
-            code: wait(&mut child, command)?,
+            code: wait(&mut child, command, limit)?,
             stdout: stdout.map(Drain::text).unwrap_or_default(),
             stderr: stderr.map(Drain::text).unwrap_or_default(),
         })
@@ -234,10 +242,10 @@ impl Drain {
     }
 }
 
-fn wait(child: &mut Child, command: &Command) -> Result<i32> {
+fn wait(child: &mut Child, command: &Command, limit: Option<Duration>) -> Result<i32> {
     use std::os::unix::process::ExitStatusExt as _;
     let failed = |e: std::io::Error| Failure::new(format!("`{}`: {e}", command.shown()));
-    let status = match command.timeout {
+    let status = match limit {
         None => child.wait().map_err(failed)?,
         Some(timeout) => {
             let deadline = Instant::now() + timeout;

@@ -3,7 +3,7 @@
 //! A rehearsal answers `METHOD URL` from its table: the exit code is the status, stdout the body, and
 //! exit code 0 means that nobody answered.
 
-use super::{Command, Result, System, resolve};
+use super::{Command, Result, System, resolve, together};
 use crate::wire::Failure;
 use base64::Engine as _;
 use std::io::Read;
@@ -86,31 +86,58 @@ impl Response {
     }
 }
 
+/// An answer whose body was read, so that it can pass between threads.
+#[derive(Debug, Clone)]
+pub struct Text {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Text {
+    fn of(response: Response, keep: u64) -> Result<Self> {
+        Ok(Self {
+            status: response.status,
+            headers: response.headers.clone(),
+            body: response.text(keep)?,
+        })
+    }
+
+    /// A header by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let header = self.headers.iter().find(|(n, _)| n == name);
+        header.map(|(_, value)| value.as_str())
+    }
+}
+
 impl System {
+    /// Asks all of them at the same time, and reads `keep` bytes of each body.
+    pub fn ask_all(&self, requests: Vec<(Request, u64)>, within: Duration) -> Vec<Result<Text>> {
+        let one = |(request, keep): (Request, u64)| Text::of(self.ask(&request)?, keep);
+        if self.is_rehearsal() {
+            return requests.into_iter().map(one).collect();
+        }
+        let names: Vec<_> = requests.iter().map(|(r, _)| r.shown()).collect();
+        let answers = together::all(requests, within, |(request, keep)| {
+            Text::of(ask_for_real(&request)?, keep)
+        });
+        let given = names.into_iter().zip(answers);
+        given
+            .map(|(name, answer)| {
+                answer.unwrap_or_else(|| {
+                    Err(Failure::new(format!("{name} was not answered in time")))
+                })
+            })
+            .collect()
+    }
+
     /// Asks once. A status is never a failure here; no answer is.
     pub fn ask(&self, request: &Request) -> Result<Response> {
         if self.is_rehearsal() {
             return self.rehearse_answer(request);
         }
-        let call = prepared(request)?;
-        let response = agent(request)?
-            .run(call)
-            .map_err(|e| unanswered(request, &e))?;
-        let (head, body) = response.into_parts();
-        Ok(Response {
-            status: head.status.as_u16(),
-            headers: head
-                .headers
-                .iter()
-                .map(|(n, v)| {
-                    (
-                        n.to_string(),
-                        String::from_utf8_lossy(v.as_bytes()).into_owned(),
-                    )
-                })
-                .collect(),
-            body: Box::new(body.into_reader()),
-        })
+        ask_for_real(request)
     }
 
     fn rehearse_answer(&self, request: &Request) -> Result<Response> {
@@ -131,6 +158,24 @@ impl System {
             ))),
         }
     }
+}
+
+fn ask_for_real(request: &Request) -> Result<Response> {
+    let call = prepared(request)?;
+    let response = agent(request)?
+        .run(call)
+        .map_err(|e| unanswered(request, &e))?;
+    let (head, body) = response.into_parts();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Response {
+        status: head.status.as_u16(),
+        headers: head
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), text(value.as_bytes())))
+            .collect(),
+        body: Box::new(body.into_reader()),
+    })
 }
 
 fn prepared(request: &Request) -> Result<ureq::http::Request<Vec<u8>>> {

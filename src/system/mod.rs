@@ -12,21 +12,27 @@ mod clock;
 mod command;
 mod files;
 mod http;
+mod knock;
 mod notes;
+mod pem;
 mod resolve;
+mod together;
 mod unpack;
 mod users;
 
 pub use command::{Answer, Command, Output, tail};
 pub use files::{Kind as FileKind, Meta, digest_of, failed, hex, ourselves};
-pub use http::{Request, Response};
+pub use http::{Request, Response, Text};
+pub use knock::{Knock, Knocked, Want};
 pub use notes::Notes;
+pub use pem::certificates;
 pub use unpack::{Choice, Owner, Thing, ThingKind, Things, Unpacked};
 pub use users::{Group, User};
 
 use crate::wire::{Digest, Failure};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 pub type Result<T> = std::result::Result<T, Failure>;
 
@@ -50,6 +56,8 @@ pub struct System {
     notes: RefCell<Notes>,
     /// Added to the environment of every command of the current step.
     environment: RefCell<Vec<(String, String)>>,
+    /// No command may run beyond it.
+    deadline: Cell<Option<Instant>>,
 }
 
 impl System {
@@ -62,6 +70,7 @@ impl System {
             tell: Some(tell),
             notes: RefCell::default(),
             environment: RefCell::default(),
+            deadline: Cell::default(),
         }
     }
 
@@ -74,6 +83,7 @@ impl System {
             tell: None,
             notes: RefCell::default(),
             environment: RefCell::default(),
+            deadline: Cell::default(),
         }
     }
 
@@ -114,6 +124,20 @@ impl System {
     /// A fresh notebook for the next step; returns what the last step noted.
     pub fn take_notes(&self) -> Notes {
         std::mem::take(&mut self.notes.borrow_mut())
+    }
+
+    /// Does `work`; its commands are killed when `within` is over, and later ones do not begin.
+    pub fn bounded<T>(&self, within: Duration, work: impl FnOnce() -> T) -> T {
+        let before = self.deadline.replace(Some(Instant::now() + within));
+        let result = work();
+        self.deadline.set(before);
+        result
+    }
+
+    /// What is left of the time that `bounded` gave; `None` without a bound.
+    pub fn time_left(&self) -> Option<Duration> {
+        let deadline = self.deadline.get()?;
+        Some(deadline.saturating_duration_since(Instant::now()))
     }
 
     /// The environment for the commands of the next step.

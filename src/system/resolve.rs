@@ -4,7 +4,7 @@
 //! A rehearsal answers `connect HOST:PORT` from its table: exit code 0 is an open port, and stdout is
 //! what the server says first.
 
-use super::{Command, Result, System};
+use super::{Command, Result, System, together};
 use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::Stdio;
@@ -66,6 +66,21 @@ fn by_getent(text: &str) -> Vec<IpAddr> {
 }
 
 impl System {
+    /// The addresses of each of these names, asked at the same time; `None` where no answer came in time.
+    pub fn addresses_of(&self, names: &[String], within: Duration) -> Vec<Option<Vec<IpAddr>>> {
+        if self.is_rehearsal() {
+            let ask = |name: &String| self.run(&Command::new(["getent", "ahosts", name]));
+            return names
+                .iter()
+                .map(|name| ask(name).ok().map(|output| by_getent(&output.stdout)))
+                .collect();
+        }
+        // To have no address is an answer.
+        together::all(names.to_vec(), within, |name| {
+            addresses(&name).unwrap_or_default()
+        })
+    }
+
     /// Whether something accepts connections there. A name without an address is a closed port:
     /// it may be published while we wait.
     pub fn is_open(&self, host: &str, port: u16, timeout: Duration) -> Result<bool> {
@@ -87,11 +102,11 @@ impl System {
     }
 }
 
-fn rehearsed(host: &str, port: u16) -> Command {
+pub(super) fn rehearsed(host: &str, port: u16) -> Command {
     Command::new(["connect".to_owned(), format!("{host}:{port}")])
 }
 
-fn connect(host: &str, port: u16, timeout: Duration) -> std::io::Result<TcpStream> {
+pub(super) fn connect(host: &str, port: u16, timeout: Duration) -> std::io::Result<TcpStream> {
     let mut last = None;
     for address in addresses(host)? {
         match TcpStream::connect_timeout(&SocketAddr::new(address, port), timeout) {
@@ -105,7 +120,7 @@ fn connect(host: &str, port: u16, timeout: Duration) -> std::io::Result<TcpStrea
 /// Greetings are short; this bounds a server that never stops talking.
 const GREETING: usize = 64 << 10;
 
-fn listen(mut stream: TcpStream, patience: Duration) -> Vec<u8> {
+pub(super) fn listen(mut stream: TcpStream, patience: Duration) -> Vec<u8> {
     let deadline = Instant::now() + patience;
     let mut heard = Vec::new();
     let mut piece = [0; 4096];

@@ -296,13 +296,17 @@ fn replace(within: &mut Value, text: &str, by: &Value) {
     }
 }
 
-/// Whether every field of `wanted` is in `found`, at any depth.
+/// Whether every field of `wanted` is in `found`, at any depth; lists must be as long.
 fn within(wanted: &Value, found: &Value) -> bool {
     match (wanted, found) {
         (Value::Null, _) => true,
         (Value::Object(wanted), Value::Object(found)) => wanted
             .iter()
             .all(|(key, value)| found.get(key).is_some_and(|f| within(value, f))),
+        (Value::Array(wanted), Value::Array(found)) => {
+            let mut pairs = wanted.iter().zip(found);
+            wanted.len() == found.len() && pairs.all(|(wanted, found)| within(wanted, found))
+        }
         _ => wanted == found,
     }
 }

@@ -24,6 +24,10 @@ pub struct Boot {
     /// A last line without its end.
     rest: String,
     is_this_boot: bool,
+    /// A line of an earlier boot was seen, so the beginning of this one was too.
+    older: bool,
+    /// The log was too long to be read from its beginning.
+    cut: bool,
     /// All that this boot wrote last, for messages.
     last: Vec<String>,
 }
@@ -47,6 +51,8 @@ impl Boot {
             offset: 0,
             rest: String::new(),
             is_this_boot: false,
+            older: false,
+            cut: false,
             last: Vec::new(),
         })
     }
@@ -63,6 +69,7 @@ impl Boot {
         for line in whole.lines() {
             if let Some(time) = self.time_of(line) {
                 self.is_this_boot = time >= self.since;
+                self.older |= !self.is_this_boot;
             }
             if self.is_this_boot {
                 news.push(line.to_owned());
@@ -71,6 +78,16 @@ impl Boot {
         self.last.extend(news.iter().cloned());
         self.last = last_lines(&self.last.join("\n"), 200);
         news
+    }
+
+    /// Whether this boot's lines were seen from its first one on, as far as this file goes: `None` when
+    /// only what was rotated away could tell.
+    pub fn is_whole(&self) -> Option<bool> {
+        match (self.older, self.cut) {
+            (true, _) => Some(true),
+            (false, true) => Some(false),
+            (false, false) => None,
+        }
     }
 
     /// The last `count` lines of this boot.
@@ -92,6 +109,7 @@ impl Boot {
         let meta = file.metadata().ok()?;
         if self.inode == 0 {
             self.offset = meta.len().saturating_sub(REACH);
+            self.cut = self.offset > 0;
         } else if meta.ino() != self.inode || meta.len() < self.offset {
             self.offset = 0;
             self.rest.clear();

@@ -3,6 +3,7 @@
 pub mod attributes;
 pub mod content;
 pub mod delivered;
+pub mod keytool;
 pub mod lines;
 pub mod log;
 pub mod packages;

@@ -144,6 +144,21 @@ impl Engine {
         Ok(!rows.is_empty())
     }
 
+    /// The character set and collation of a database; `None` when there is none of this name.
+    pub fn charset(self, system: &System, database: &str) -> Result<Option<(String, String)>> {
+        let sql = match self {
+            Self::Postgresql => {
+                "SELECT pg_encoding_to_char(encoding), datcollate FROM pg_database WHERE datname = "
+            }
+            _ => {
+                "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata WHERE schema_name = "
+            }
+        };
+        let rows = self.ask(system, None, &format!("{sql}{};", self.text(database)))?;
+        let mut cells = rows.into_iter().flatten();
+        Ok(cells.next().zip(cells.next()))
+    }
+
     /// The names of all tables in a database.
     pub fn tables(self, system: &System, database: &str) -> Result<Vec<String>> {
         let sql = match self {

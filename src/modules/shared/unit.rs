@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Seconds and nanoseconds since the epoch, as in `Meta::modified`.
 pub type Stamp = (i64, i64);
 
-const PROPERTIES: &str = "--property=LoadState,ActiveState,SubState,Result,UnitFileState,MainPID,NRestarts,\
+const PROPERTIES: &str = "LoadState,ActiveState,SubState,Result,UnitFileState,MainPID,NRestarts,\
 ControlGroup,NeedDaemonReload,ExecMainStatus,ExecMainCode,ExecMainStartTimestamp,InactiveEnterTimestamp,TimeoutStopUSec";
 
 /// What systemd said about a unit at one moment.
@@ -35,21 +35,11 @@ pub fn full_name(name: &str) -> String {
 impl Unit {
     pub fn look(system: &System, name: &str) -> Result<Self> {
         let name = full_name(name);
-        let mut output = system.run(&show(&name, true))?;
-        // systemd before 247 knows no `--timestamp` and then shows whole seconds.
-        if !output.ok() && output.stderr.contains("timestamp") {
-            output = system.run(&show(&name, false))?;
-        }
-        if !output.ok() {
-            return Err(unavailable(&name, &output.stderr));
-        }
-        let said = output
-            .stdout
-            .lines()
-            .filter_map(|line| line.split_once('='))
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect();
-        Ok(Self { name, said })
+        let said = properties(system, &name, PROPERTIES)?;
+        Ok(Self {
+            said: said.into_iter().collect(),
+            name,
+        })
     }
 
     fn say(&self, property: &str) -> &str {
@@ -158,8 +148,26 @@ impl Unit {
     }
 }
 
-fn show(name: &str, precise: bool) -> Command {
-    let mut argv = vec!["systemctl", "show", name, PROPERTIES];
+/// What systemd says of these properties, which are joined by commas. `ExecStart` and its like may come
+/// several times.
+pub fn properties(system: &System, name: &str, wanted: &str) -> Result<Vec<(String, String)>> {
+    let mut output = system.run(&show(name, wanted, true))?;
+    // systemd before 247 knows no `--timestamp` and then shows whole seconds.
+    if !output.ok() && output.stderr.contains("timestamp") {
+        output = system.run(&show(name, wanted, false))?;
+    }
+    if !output.ok() {
+        return Err(unavailable(name, &output.stderr));
+    }
+    let pairs = output.stdout.lines().filter_map(|l| l.split_once('='));
+    Ok(pairs
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect())
+}
+
+fn show(name: &str, wanted: &str, precise: bool) -> Command {
+    let wanted = format!("--property={wanted}");
+    let mut argv = vec!["systemctl", "show", name, &wanted];
     if precise {
         argv.push("--timestamp=us");
     }

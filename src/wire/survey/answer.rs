@@ -306,7 +306,7 @@ pub struct Config {
 pub struct PathFacts {
     pub path: PathBuf,
     pub kind: PathKind,
-    /// A name, or the number of a user without one.
+    /// A name, or the number of a user without one; empty when there is nothing to see.
     pub owner: String,
     pub group: String,
     /// Permission bits.
@@ -324,6 +324,8 @@ pub enum PathKind {
     Folder,
     Link,
     Other,
+    /// Something may be there, but it cannot be looked at.
+    Unreadable,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
