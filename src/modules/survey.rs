@@ -46,7 +46,7 @@ survey:
       configs:
         - { path: repository/conf/deployment.toml, keys: [server.hostname], digests: [encryption.key] }
       keystores:
-        - { path: repository/resources/security/wso2carbon.jks, password: \"{{ keystore_password }}\" }
+        - { path: repository/resources/security/client-truststore.jks, password: \"{{ truststore_password }}\" }
       libraries: [repository/components/lib, repository/components/dropins]
       folders: [repository/deployment/server/webapps]
       walk: [repository/conf, repository/resources/security]
