@@ -309,6 +309,18 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_holds_for_all_commands_in_it_and_for_none_after() {
+        let system = System::under(std::path::Path::new("/"), vec![]);
+        let (killed, late) = system.bounded(Duration::from_millis(100), || {
+            let killed = system.run_for_real(&sh("sleep 30").timeout(Duration::from_secs(20)));
+            (killed, system.run_for_real(&sh("true")))
+        });
+        assert!(killed.unwrap_err().message.contains("was killed"));
+        assert!(late.unwrap_err().message.contains("no time was left"));
+        assert!(system.run_for_real(&sh("true")).unwrap().ok());
+    }
+
+    #[test]
     fn input_arrives_and_codes_come_back() {
         let output = run(&sh("cat >&2; exit 3").input("secret")).unwrap();
         assert_eq!((output.code, output.stderr.as_str()), (3, "secret"));

@@ -5,6 +5,7 @@
 //! what the server says first.
 
 use super::{Command, Result, System, together};
+use std::collections::HashSet;
 use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::Stdio;
@@ -37,6 +38,7 @@ pub fn addresses(host: &str) -> std::io::Result<Vec<IpAddr>> {
 }
 
 fn in_hosts_file(text: &str, host: &str) -> Vec<IpAddr> {
+    let mut known = HashSet::new();
     let mut found: Vec<_> = text
         .lines()
         .map(|line| line.split('#').next().unwrap_or_default())
@@ -47,6 +49,8 @@ fn in_hosts_file(text: &str, host: &str) -> Vec<IpAddr> {
                 .any(|n| n.eq_ignore_ascii_case(host))
         })
         .filter_map(|(address, _)| address.parse::<IpAddr>().ok())
+        // Whoever writes the file may do so twice.
+        .filter(|address| known.insert(*address))
         .collect();
     // The last one tried words the failure, and a host without IPv6 would word it badly.
     found.sort_by_key(IpAddr::is_ipv4);
@@ -144,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_hosts_file_is_read_as_libc_reads_it() {
-        let text = "127.0.0.1 localhost\n10.0.0.7\tdb1.example db1 # the database\n# 10.0.0.8 db1\n::1 localhost\n";
+        let text = "127.0.0.1 localhost\n10.0.0.7\tdb1.example db1 # the database\n# 10.0.0.8 db1\n::1 localhost\n10.0.0.7 db1\n";
         assert_eq!(
             in_hosts_file(text, "DB1"),
             ["10.0.0.7".parse::<IpAddr>().unwrap()]

@@ -101,7 +101,8 @@ impl<'a> Files<'a> {
             },
         };
         for folder in folders {
-            walk.visit(&home.join(folder), 0)?;
+            // A home is often a link to a release; below it none is followed.
+            walk.visit(&self.system.follow(&home.join(folder))?, 0)?;
         }
         Ok(walk.found)
     }
@@ -197,6 +198,27 @@ fn kind(kind: FileKind) -> PathKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_walk_begins_behind_the_link_and_follows_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("release/conf")).unwrap();
+        std::fs::create_dir(dir.path().join("elsewhere")).unwrap();
+        std::fs::write(dir.path().join("elsewhere/file"), "").unwrap();
+        for (link, target) in [("home", "release"), ("release/conf/out", "../../elsewhere")] {
+            std::os::unix::fs::symlink(target, dir.path().join(link)).unwrap();
+        }
+        let system = System::under(dir.path(), vec![]);
+        let walk = |folder: &str| {
+            let files = Files::of(&system, None);
+            files
+                .offenders(Path::new("/home"), &[folder.into()])
+                .unwrap()
+        };
+        assert_eq!(walk(".").seen, 3, "the release, conf and the link in it");
+        assert_eq!(walk("conf").seen, 2);
+        assert_eq!(walk("none").seen, 0);
+    }
 
     #[test]
     fn the_first_class_that_fits_decides() {

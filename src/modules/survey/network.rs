@@ -71,11 +71,17 @@ fn sockets(scene: &Scene<'_>) -> Result<Sockets> {
     let holders = scene.processes.holders(scene.system, inodes);
     let (listening, connected): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|s| s.state == State::Listening);
-    let mut listeners: Vec<_> = listening.iter().map(|s| s.listener(&holders)).collect();
+    let mut listeners: Vec<_> = listening
+        .iter()
+        .map(|s| s.listener(scene.system, &holders))
+        .collect();
     listeners.sort_by(|a, b| (a.port, &a.address).cmp(&(b.port, &b.address)));
     Ok(Sockets {
         listeners,
-        connections: connected.iter().map(|s| s.connection(&holders)).collect(),
+        connections: connected
+            .iter()
+            .map(|s| s.connection(scene.system, &holders))
+            .collect(),
     })
 }
 
@@ -85,6 +91,7 @@ struct Socket {
     local: (IpAddr, u16),
     remote: (IpAddr, u16),
     state: State,
+    uid: u32,
     inode: u64,
 }
 
@@ -96,18 +103,27 @@ enum State {
 }
 
 impl Socket {
-    fn listener(&self, holders: &HashMap<u64, Process>) -> Listener {
+    /// A name, or the number of a user without one.
+    fn user(&self, system: &System) -> String {
+        let number = self.uid.to_string();
+        let user = system.user(&number).ok().flatten();
+        user.map_or(number, |user| user.name)
+    }
+
+    fn listener(&self, system: &System, holders: &HashMap<u64, Process>) -> Listener {
         Listener {
             address: self.local.0.to_string(),
             port: self.local.1,
+            user: self.user(system),
             process: holders.get(&self.inode).cloned(),
         }
     }
 
-    fn connection(&self, holders: &HashMap<u64, Process>) -> Connection {
+    fn connection(&self, system: &System, holders: &HashMap<u64, Process>) -> Connection {
         Connection {
             address: self.remote.0.to_string(),
             port: self.remote.1,
+            user: self.user(system),
             process: holders.get(&self.inode).cloned(),
         }
     }
@@ -128,6 +144,7 @@ fn socket(line: &str) -> Option<Socket> {
             "0A" => State::Listening,
             _ => State::Other,
         },
+        uid: fields.get(7)?.parse().ok()?,
         inode: fields.get(9)?.parse().ok()?,
     })
 }
@@ -170,7 +187,10 @@ mod tests {
             (State::Listening, 1234)
         );
         assert_eq!(sockets[1].remote, ("10.0.0.8".parse().unwrap(), 5672));
-        assert_eq!(sockets[1].state, State::Established);
+        assert_eq!(
+            (sockets[1].state, sockets[1].uid),
+            (State::Established, 112)
+        );
         assert_eq!(sockets[2].state, State::Other);
     }
 

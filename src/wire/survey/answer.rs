@@ -104,7 +104,10 @@ pub struct Listener {
     /// `0.0.0.0`, `::`, `127.0.0.1`.
     pub address: String,
     pub port: u16,
-    /// Who holds it; absent for the kernel's own and for processes that we may not look into.
+    /// Whose socket it is: the kernel always says.
+    pub user: String,
+    /// Who holds it; absent for the kernel's own and for processes that we may not look into, such as
+    /// another user's where root has no `CAP_SYS_PTRACE`, as in most containers.
     pub process: Option<Process>,
 }
 
@@ -121,6 +124,8 @@ pub struct Process {
 pub struct Connection {
     pub address: String,
     pub port: u16,
+    pub user: String,
+    /// As of a listener.
     pub process: Option<Process>,
 }
 
