@@ -80,3 +80,27 @@ pub fn journal(scene: &Scene<'_>, asked: &InstanceRequest) -> Result<Vec<String>
     let last = &hits[hits.len().saturating_sub(KEPT)..];
     Ok(last.iter().map(|line| scene.mask.line(line)).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, SystemTime};
+
+    #[test]
+    fn only_a_part_put_aside_since_the_start_hides_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let system = System::under(dir.path(), vec![]);
+        let put = |name: &str, seconds: u64| {
+            let file = std::fs::File::create(dir.path().join(name)).unwrap();
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            file.set_modified(time).unwrap();
+        };
+        let rotated = || has_rotated(&system, Path::new("/carbon.log"), (1000, 0));
+        put("carbon.log", 2000);
+        put("carbon-2026-11-22.log", 900);
+        put("audit.log.1", 2000);
+        assert!(!rotated());
+        put("carbon-2026-11-23.log", 1500);
+        assert!(rotated());
+    }
+}
