@@ -64,6 +64,7 @@ const OUR_FILTERS: &[&str] = &[
     "dict2items",
     "difference",
     "dirname",
+    "flatten",
     "from_json",
     "hash",
     "items2dict",
@@ -139,6 +140,7 @@ fn teach_filters(tera: &mut Tera) {
     tera.register_filter("dirname", |v: &str, _: Kwargs, _: &State| {
         split_path(v).0.to_owned()
     });
+    tera.register_filter("flatten", |v: &[Value], _: Kwargs, _: &State| flatten(v));
     tera.register_filter("from_json", from_json);
     tera.register_filter("hash", hash);
     tera.register_filter("items2dict", items2dict);
@@ -308,6 +310,15 @@ fn union(v: &[Value], args: Kwargs, _: &State) -> TeraResult<Vec<Value>> {
         }
     }
     Ok(all)
+}
+
+fn flatten(list: &[Value]) -> Vec<Value> {
+    list.iter()
+        .flat_map(|item| match item.as_array() {
+            Some(inner) => flatten(inner),
+            None => vec![item.clone()],
+        })
+        .collect()
 }
 
 fn from_json(v: &str, _: Kwargs, _: &State) -> TeraResult<Value> {

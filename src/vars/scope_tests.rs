@@ -221,6 +221,7 @@ fn filters_do_what_they_say() {
             json!("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
         ),
         ("[1, 2] | union(with=[2, 3])", json!([1, 2, 3])),
+        ("[[1, 2], [], 3] | flatten", json!([1, 2, 3])),
         ("p is match(pattern='/opt')", json!(true)),
         ("p is search(pattern='opt$')", json!(false)),
     ] {
