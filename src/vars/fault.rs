@@ -19,6 +19,8 @@ pub struct Fault {
     pub undefined: Option<String>,
     /// Something is not defined: a name, or a field of one.
     pub is_absence: bool,
+    /// Something is not defined, and Tera does not say what.
+    pub is_vague: bool,
 }
 
 impl Fault {
@@ -90,6 +92,15 @@ impl Fault {
             help: None,
             undefined: None,
             is_absence: false,
+            is_vague: false,
+        }
+    }
+
+    fn vague() -> Self {
+        Self {
+            is_absence: true,
+            is_vague: true,
+            ..Self::plain("this is not defined")
         }
     }
 
@@ -120,12 +131,10 @@ impl Fault {
                 let given = range.clone().and_then(|range| text.get(range));
                 match given.filter(|name| is_name(name)) {
                     Some(name) => Self::unknown_name(name),
-                    None => Self {
-                        is_absence: true,
-                        ..Self::plain("this is not defined")
-                    },
+                    None => Self::vague(),
                 }
             }
+            (_, false) if message.contains("undefined") => Self::vague(),
             (_, false) => Self::plain(lowered(message)),
         };
         Self {

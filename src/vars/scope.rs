@@ -247,7 +247,13 @@ impl<'a> Scope<'a> {
             }
         }
         answer(&compiled, &context).map_err(|fault| {
-            match fault.undefined.as_ref().and_then(|n| absent.remove(n)) {
+            let missed = match &fault.undefined {
+                Some(name) => absent.remove(name),
+                // What else could be undefined: names that nobody gave are told by name.
+                None if fault.is_vague => compiled.names.iter().find_map(|n| absent.remove(n)),
+                None => None,
+            };
+            match missed {
                 Some(problem) => Trouble::Variable(Miss::Absent(problem)),
                 None => Trouble::Text(fault),
             }

@@ -161,6 +161,16 @@ fn mistakes_are_shown_where_they_stand() {
     insta::assert_snapshot!(shown(Scope::new(&ladder(vars)).value("apim_hom")));
 }
 
+/// Tera says "undefined" and no more where it goes through a list or into a mapping; we know which variable failed.
+#[test]
+fn what_is_missing_below_a_list_is_named() {
+    let vars = "users: ['{{ password }}']\nby_name: {a: '{{ password }}'}\n";
+    for text in ["{{ [u for u in users] }}", "{{ by_name['a'] }}"] {
+        let said = shown(render(vars, &format!("\"{text}\"")));
+        assert!(said.contains("`password` is not defined"), "{said}");
+    }
+}
+
 #[test]
 fn cycles_are_printed() {
     insta::assert_snapshot!(shown(
