@@ -13,6 +13,9 @@ pub struct Mask {
 
 const MASKED: &str = "***";
 
+/// The password of every pack's keystores is no secret, and a part of many paths.
+const PUBLISHED: &str = "wso2carbon";
+
 /// `admin` is the password of many trials and a word of most paths; masking it would hide more than it saves.
 const SHORTEST: usize = 6;
 
@@ -31,7 +34,8 @@ impl Mask {
         let passwords = stores
             .map(|store| store.password.clone())
             .chain(probes.filter_map(|probe| probe.password.clone()));
-        let mut secrets: Vec<_> = passwords.filter(|p| p.len() >= SHORTEST).collect();
+        let is_secret = |password: &String| password.len() >= SHORTEST && password != PUBLISHED;
+        let mut secrets: Vec<_> = passwords.filter(is_secret).collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Self {
             secrets,
@@ -73,7 +77,10 @@ mod tests {
     fn passwords_go_and_the_rest_stays() {
         let asked: Survey = from_value(json!({ "instances": [{
             "name": "a", "service": "a", "home": "/a",
-            "keystores": [{ "path": "k", "password": "correct horse" }],
+            "keystores": [
+                { "path": "k", "password": "correct horse" },
+                { "path": "l", "password": "wso2carbon" },
+            ],
             "http": [{ "name": "n", "url": "http://x", "password": "admin" }],
         }]}))
         .unwrap();
@@ -92,6 +99,10 @@ mod tests {
                 "jdbc:mysql://root:***@db/x",
             ),
             ("it said correct horse twice", "it said *** twice"),
+            (
+                "reads /security/wso2carbon.jks",
+                "reads /security/wso2carbon.jks",
+            ),
             (
                 "https://localhost:9443/admin/",
                 "https://localhost:9443/admin/",
