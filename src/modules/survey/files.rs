@@ -137,6 +137,10 @@ impl Walk<'_> {
 
     fn judge(&mut self, path: &Path, meta: &Meta) -> Result<()> {
         const TOLD: usize = 10;
+        // Neither owner nor mode of a link decides anything.
+        if meta.kind == FileKind::Link {
+            return Ok(());
+        }
         let owner = self.files.user.as_ref().map(|(uid, _)| *uid);
         if owner != Some(meta.uid) {
             self.found.foreign += 1;
@@ -144,8 +148,8 @@ impl Walk<'_> {
                 self.found.foreign_paths.push(self.files.facts(path, meta)?);
             }
         }
-        // A link's own mode says nothing, and in a sticky folder everybody keeps to their own.
-        let is_open = meta.mode & 0o1002 == 0o0002 && meta.kind != FileKind::Link;
+        // In a sticky folder everybody keeps to their own.
+        let is_open = meta.mode & 0o1002 == 0o0002;
         if is_open {
             self.found.open += 1;
             if self.found.open_paths.len() < TOLD {
@@ -215,7 +219,9 @@ mod tests {
                 .offenders(Path::new("/home"), &[folder.into()])
                 .unwrap()
         };
-        assert_eq!(walk(".").seen, 3, "the release, conf and the link in it");
+        let all = walk(".");
+        assert_eq!(all.seen, 3, "the release, conf and the link in it");
+        assert_eq!((all.foreign, all.open), (2, 0), "a link is nobody's");
         assert_eq!(walk("conf").seen, 2);
         assert_eq!(walk("none").seen, 0);
     }
