@@ -140,6 +140,9 @@ struct InputArgs {
     /// Only these hosts: a pattern such as `mi:!mi-2`, or @FILE
     #[arg(short, long, value_name = "PATTERN")]
     limit: Option<String>,
+    /// Hosts that leave, as if the inventory said `state: absent`: a pattern such as `mi-3`
+    #[arg(long, value_name = "PATTERN")]
+    retire: Option<String>,
     /// Only tasks with one of these tags
     #[arg(short, long, value_delimiter = ',')]
     tags: Vec<String>,
@@ -518,6 +521,7 @@ fn options_of(input: &InputArgs) -> Options {
         playbook: input.playbook.clone(),
         inventory: input.inventory.clone(),
         limit: input.limit.clone(),
+        retire: input.retire.clone(),
         tags: Tags {
             only: input.tags.clone(),
             skip: input.skip_tags.clone(),

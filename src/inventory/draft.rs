@@ -259,7 +259,7 @@ impl Host {
 }
 
 impl Group {
-    fn new(name: &str, span: &Span) -> Self {
+    pub(super) fn new(name: &str, span: &Span) -> Self {
         Self {
             name: name.to_owned(),
             span: span.clone(),

@@ -1,6 +1,6 @@
 //! Who is in which group, and whose variables are stronger.
 
-use super::{Group, Inventory};
+use super::{Group, Host, Inventory};
 use crate::vars::Layer;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::{HashMap, HashSet};
@@ -56,19 +56,30 @@ pub fn groups_of(groups: &IndexMap<String, Group>) -> HashMap<String, Vec<String
         }
     }
     let depths = depths(groups);
-    let strength = |name: &str| {
-        let depth = depths.get(name).copied().unwrap_or(0);
-        (depth, groups.get(name).map_or(1, |group| group.priority))
-    };
     let sorted = |names: HashSet<&str>| {
-        let mut names: Vec<&str> = names.into_iter().filter(|name| *name != "all").collect();
-        names.sort_by_key(|name| (strength(name), *name));
+        let names = names.into_iter().filter(|name| *name != "all");
+        let names = by_strength(names, groups, &depths);
         names.into_iter().map(ToOwned::to_owned).collect()
     };
     found
         .into_iter()
         .map(|(host, names)| (host, sorted(names)))
         .collect()
+}
+
+/// By depth, priority and name: the weakest first.
+fn by_strength<'g>(
+    names: impl Iterator<Item = &'g str>,
+    groups: &IndexMap<String, Group>,
+    depths: &HashMap<&str, usize>,
+) -> Vec<&'g str> {
+    let strength = |name: &str| {
+        let depth = depths.get(name).copied().unwrap_or(0);
+        (depth, groups.get(name).map_or(1, |group| group.priority))
+    };
+    let mut names: Vec<&str> = names.collect();
+    names.sort_by_key(|name| (strength(name), *name));
+    names
 }
 
 fn parents(groups: &IndexMap<String, Group>) -> HashMap<&str, Vec<&str>> {
@@ -92,10 +103,25 @@ fn ancestors<'g>(group: &'g str, parents: &HashMap<&str, Vec<&'g str>>) -> Index
     found
 }
 
-/// Ansible's order: `all`, then the groups, each as the inventory says it; the same again as
-/// `group_vars/` say it; then the host, as the inventory and as `host_vars/` say it.
+/// Ansible's order: what the groups say, then the host, as the inventory and as `host_vars/` say it.
 pub fn layers(inventory: &Inventory, host: &str) -> Vec<Arc<Layer>> {
     let names = inventory.groups_of.get(host).into_iter().flatten();
+    let mut layers = said_by(inventory, names.map(String::as_str));
+    layers.extend(inventory.hosts.get(host).into_iter().flat_map(Host::layers));
+    layers
+}
+
+/// The variables of a host that says nothing itself and is directly in this group alone.
+pub fn group_layers(inventory: &Inventory, group: &str) -> Vec<Arc<Layer>> {
+    let groups = &inventory.groups;
+    let parents = parents(groups);
+    let above = ancestors(group, &parents).into_iter();
+    let names = by_strength(above.filter(|name| *name != "all"), groups, &depths(groups));
+    said_by(inventory, names.into_iter())
+}
+
+/// `all`, then the groups, each as the inventory says it; the same again as `group_vars/` say it.
+fn said_by<'n>(inventory: &Inventory, names: impl Iterator<Item = &'n str>) -> Vec<Arc<Layer>> {
     let groups: Vec<&Group> = names
         .filter_map(|name| inventory.groups.get(name))
         .collect();
@@ -106,10 +132,6 @@ pub fn layers(inventory: &Inventory, host: &str) -> Vec<Arc<Layer>> {
     }
     layers.extend(files_of(&all));
     layers.extend(files_of(&groups));
-    if let Some(host) = inventory.hosts.get(host) {
-        layers.extend(host.layers.iter().cloned());
-        layers.extend(host.files.iter().map(|(_, layer)| Arc::clone(layer)));
-    }
     layers
 }
 

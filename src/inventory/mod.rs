@@ -12,15 +12,19 @@ mod literal;
 mod members;
 mod pattern;
 mod range;
+mod retire;
 mod sources;
+mod tenants;
 mod words;
 mod yaml;
 
 pub use pattern::HostPattern;
+pub use retire::RETIRED;
+pub use tenants::{TENANTS, Tenant};
 
-use crate::source::{Result, Span};
+use crate::source::{Problems, Result, Span};
 use crate::vars::Layer;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,6 +41,8 @@ pub struct Inventory {
     pub file: PathBuf,
     /// Of every host, the weakest group first.
     groups_of: HashMap<String, Vec<String>>,
+    /// Known by their variables alone; see `retire`.
+    retired: IndexSet<String>,
 }
 
 #[derive(Debug)]
@@ -87,6 +93,36 @@ impl Inventory {
         members::layers(self, host)
     }
 
+    /// Takes hosts out of every group and into the group `retired`: those whose variable `state` is
+    /// `absent`, and those of a pattern. Their variables and `group_names` stay as they were.
+    pub fn retire(&mut self, also: Option<&HostPattern>) -> Result<()> {
+        retire::retire(self, also)
+    }
+
+    /// The retired hosts that were in a group.
+    pub fn retired_from(&self, group: &str) -> Vec<&str> {
+        let was_in = |host: &&str| self.group_names(host).contains(&group);
+        self.retired
+            .iter()
+            .map(String::as_str)
+            .filter(was_in)
+            .collect()
+    }
+
+    pub fn is_retired(&self, host: &str) -> bool {
+        self.retired.contains(host)
+    }
+
+    /// The tenants that the group `tenants` declares, as far as they can be read; see `tenant_mistakes`.
+    pub fn tenants(&self) -> Vec<Tenant> {
+        tenants::read(self)
+    }
+
+    /// What is wrong with the tenants and their clusters.
+    pub fn tenant_mistakes(&self) -> Problems {
+        tenants::check(self)
+    }
+
     /// What `ansible-inventory --list` prints.
     pub fn list(&self) -> serde_json::Value {
         list::list(self)
@@ -101,6 +137,28 @@ impl Inventory {
     pub fn dir(&self) -> &Path {
         &self.dir
     }
+}
+
+impl Host {
+    /// What is said of it alone, the weakest first.
+    fn layers(&self) -> impl Iterator<Item = Arc<Layer>> {
+        own_layers(&self.layers, &self.files)
+    }
+}
+
+impl Group {
+    /// What is said of it alone, the weakest first.
+    fn layers(&self) -> impl Iterator<Item = Arc<Layer>> {
+        own_layers(&self.layers, &self.files)
+    }
+}
+
+fn own_layers<'a>(
+    layers: &'a [Arc<Layer>],
+    files: &'a [(usize, Arc<Layer>)],
+) -> impl Iterator<Item = Arc<Layer>> + 'a {
+    let files = files.iter().map(|(_, layer)| layer);
+    layers.iter().chain(files).cloned()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! All names are added up first, then `&` keeps what is also there, then `!` takes away.
 
-use super::{Inventory, members};
+use super::{Inventory, RETIRED, members};
 use crate::source::{Problem, Problems, Result, Span, nearest, read};
 use indexmap::IndexSet;
 use regex::Regex;
@@ -206,7 +206,7 @@ impl Term {
         for group in inventory
             .groups
             .keys()
-            .filter(|name| self.matcher.matches(name))
+            .filter(|name| self.matcher.matches_group(name))
         {
             is_group = true;
             hosts.extend(members::hosts_of(inventory, group));
@@ -217,9 +217,12 @@ impl Term {
         hosts.into_iter().collect()
     }
 
+    /// A retired host is not chosen by its name; but it can be kept among the retired, or taken away from them.
     fn named_hosts<'i>(&self, inventory: &'i Inventory) -> impl Iterator<Item = &'i str> {
         let names = inventory.hosts.keys().map(String::as_str);
-        names.filter(|name| self.matcher.matches(name))
+        names.filter(|name| {
+            self.matcher.matches(name) && (self.role != Role::Add || !inventory.is_retired(name))
+        })
     }
 
     fn is_unknown(&self, inventory: &Inventory) -> bool {
@@ -249,6 +252,11 @@ impl Matcher {
                     .to_owned(),
             )
         })
+    }
+
+    /// `*` means everybody who is there, so those that leave are meant by name only.
+    fn matches_group(&self, name: &str) -> bool {
+        self.matches(name) && (name != RETIRED || matches!(self, Self::Name(_)))
     }
 
     fn matches(&self, name: &str) -> bool {

@@ -3,6 +3,7 @@
 use super::draft::Draft;
 use super::{Inventory, clash, group_vars, ini, members, yaml};
 use crate::source::{File, Problem, Result, Span, read};
+use indexmap::IndexSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub fn load(sources: &[PathBuf]) -> Result<Inventory> {
     let mut problems = std::mem::take(&mut draft.problems);
     let mut inventory = Inventory {
         groups_of: members::groups_of(&draft.groups),
+        retired: IndexSet::new(),
         hosts: draft.hosts,
         groups: draft.groups,
         dir: absolute(&folder_of(first)),

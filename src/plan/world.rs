@@ -4,11 +4,11 @@
 use super::content::Files;
 use super::state::HostState;
 use super::tags::Tags;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Tenant};
 use crate::playbook::{Play, Playbook, Role, Task};
 use crate::vars::{Ladder, Layer, Scope, Variable};
 use crate::wire::Facts;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub struct World<'a> {
     of_batch: Arc<Layer>,
     /// Loaded `vars_files`.
     pub vars_files: Vec<Arc<Layer>>,
-    /// The same for every host: `groups`, `hostvars`, folders.
+    /// The same for every host: `groups`, `hostvars`, `tenants`, folders.
     pub common: Arc<Layer>,
     /// Defaults and vars of all roles of the play, weaker than those of a task's own role.
     role_defaults: Vec<Arc<Layer>>,
@@ -154,8 +154,15 @@ pub fn common_layer(
     for name in inventory.groups.keys() {
         groups.insert(name.clone(), inventory.hosts_of(name).into());
     }
+    let (absent, present): (Vec<Tenant>, Vec<Tenant>) =
+        inventory.tenants().into_iter().partition(|t| t.is_absent);
     let base = Layer::new("magic variables")
         .with("groups", groups)
+        .with("tenants", present.iter().map(tenant).collect::<Value>())
+        .with(
+            "tenants_absent",
+            absent.iter().map(leaving_tenant).collect::<Value>(),
+        )
         .with("inventory_dir", inventory.dir.display().to_string())
         .with("inventory_file", inventory.file.display().to_string())
         .with("playbook_dir", playbook_dir);
@@ -166,6 +173,21 @@ pub fn common_layer(
         hostvars.insert(host.clone(), Value::Object(vars));
     }
     base.with("hostvars", hostvars)
+}
+
+fn tenant(tenant: &Tenant) -> Value {
+    let Tenant {
+        name,
+        domain,
+        mi,
+        si,
+        ..
+    } = tenant;
+    json!({ "name": name, "domain": domain, "mi": mi, "si": si })
+}
+
+fn leaving_tenant(tenant: &Tenant) -> Value {
+    json!({ "name": tenant.name, "domain": tenant.domain })
 }
 
 fn vars_of(

@@ -1,5 +1,7 @@
 use super::super::Action;
 use super::*;
+use crate::playbook::Groups;
+use crate::source::Span;
 use crate::vars::Variable;
 use std::path::PathBuf;
 
@@ -182,16 +184,35 @@ fn an_include_gives_its_role_vars_and_settings() {
 
 const PATTERN: &str = "- pattern: ha\n  summary: two of each\n  groups:\n    apim: { hosts: 2 }\n    mi: { hosts: \"2+\", optional: true }\n    si: { hosts: 1-3, optional: true }\n  any_of: [[mi, si]]\n  packs: [\"{{ pack }}\"]\n- hosts: all\n";
 
+/// Groups and their numbers of hosts; one more host called `gone` was taken out of `mi`.
+struct Counts<'a>(&'a [(&'a str, usize)]);
+
+impl Groups for Counts<'_> {
+    fn names(&self) -> Vec<&str> {
+        self.0.iter().map(|(name, _)| *name).collect()
+    }
+
+    fn count(&self, group: &str) -> usize {
+        let found = self.0.iter().find(|(name, _)| *name == group);
+        found.map_or(0, |(_, count)| *count)
+    }
+
+    fn retired(&self, group: &str) -> Vec<&str> {
+        Vec::from_iter((group == "mi").then_some("gone"))
+    }
+
+    fn place(&self, _: &str) -> Option<Span> {
+        None
+    }
+}
+
 fn held(counts: &[(&str, usize)]) -> String {
-    let book = load(&[("playbooks/p.yaml", PATTERN)]);
-    let count = |group: &str| {
-        counts
-            .iter()
-            .find(|(name, _)| *name == group)
-            .map_or(0, |(_, n)| *n)
-    };
-    let known = counts.iter().map(|(name, _)| *name);
-    let problems = book.pattern.unwrap().check(count, |_| None, known);
+    held_by(PATTERN, counts)
+}
+
+fn held_by(pattern: &str, counts: &[(&str, usize)]) -> String {
+    let book = load(&[("playbooks/p.yaml", pattern)]);
+    let problems = book.pattern.unwrap().check(&Counts(counts));
     problems
         .iter()
         .map(|p| format!("{}\n{}\n", p.message, p.help.as_deref().unwrap_or_default()))
@@ -204,6 +225,19 @@ fn a_pattern_counts_hosts() {
     assert_eq!(held(&[("apim", 2), ("si", 3)]), "");
     insta::assert_snapshot!(held(&[("apim", 1), ("mi", 1)]));
     insta::assert_snapshot!(held(&[("apm", 2), ("si", 4)]));
+}
+
+const GLOBS: &str = "- pattern: ha\n  summary: by form\n  groups:\n    \"mi_*\": { hosts: \"2+\", optional: true }\n    mi_big: { hosts: \"4+\" }\n    \"gw_*\": { hosts: 1 }\n    \"si_*\": { hosts: 2, optional: true }\n  any_of: [[\"mi_*\", \"si_*\"]]\n- hosts: all\n";
+
+#[test]
+fn a_rule_may_stand_for_every_group_of_a_form() {
+    let fine = [("mi_a", 2), ("mi_b", 0), ("mi_big", 4), ("gw_a", 1)];
+    assert_eq!(held_by(GLOBS, &fine), "");
+    // The rule of its own is the only one for `mi_big`; `mi` is not of the form; no `gw_*` is there.
+    let wrong = [("mi_a", 1), ("mi_b", 1), ("mi_big", 3), ("mi", 1)];
+    insta::assert_snapshot!(held_by(GLOBS, &wrong));
+    let without = GLOBS.replace("    mi_big: { hosts: \"4+\" }\n", "");
+    insta::assert_snapshot!(held_by(&without, &[("mi_a", 0), ("gw_a", 1)]));
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod role;
 mod task;
 
 pub use params::names as parameters;
-pub use pattern::{GroupRule, Pattern};
+pub use pattern::{GroupRule, Groups, Pattern};
 
 use crate::source::{File, Library, Node, Result, Span};
 use crate::vars::Layer;

@@ -1,7 +1,9 @@
-//! A deployment pattern's rule: which groups it needs, and how many hosts in each.
+//! A deployment pattern's rule: which groups it needs, and how many hosts in each. A name such as `mi_*` stands
+//! for every group of that form.
 
 use super::read::{Reader, is_name, literal};
 use crate::source::{Entry, Node, Problem, Span, Yaml, nearest};
+use globset::Glob;
 use indexmap::IndexMap;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -27,48 +29,82 @@ pub struct GroupRule {
     pub span: Span,
 }
 
+/// What a rule is held against.
+pub trait Groups {
+    fn names(&self) -> Vec<&str>;
+    /// How many hosts a group has.
+    fn count(&self, group: &str) -> usize;
+    /// The hosts that would be in it, if this run did not take them out.
+    fn retired(&self, group: &str) -> Vec<&str>;
+    /// Where the inventory speaks of a group, if it does.
+    fn place(&self, group: &str) -> Option<Span>;
+}
+
 impl Pattern {
-    /// Holds the rule against an inventory. `count` gives the hosts of a group; `place` where the
-    /// inventory speaks of it, if it does; `known` are the inventory's groups.
-    pub fn check<'g>(
-        &self,
-        count: impl Fn(&str) -> usize,
-        place: impl Fn(&str) -> Option<Span>,
-        known: impl Iterator<Item = &'g str> + Clone,
-    ) -> Vec<Problem> {
-        let groups = self.groups.iter().filter_map(|(name, rule)| {
-            let problem = self.count_problem(name, rule, count(name))?;
-            Some(self.pointed(problem, name, place(name), known.clone()))
+    /// Whether the pattern has a rule for a group.
+    pub fn knows(&self, group: &str) -> bool {
+        self.groups.contains_key(group)
+    }
+
+    /// Holds the rules against an inventory.
+    pub fn check(&self, inventory: &impl Groups) -> Vec<Problem> {
+        let counts = self.groups.iter().flat_map(|(name, rule)| {
+            let groups = self.meant(name, inventory);
+            groups
+                .into_iter()
+                .filter_map(|group| self.count_problem(group, rule, inventory))
+                .collect::<Vec<_>>()
         });
+        let is_empty = |name: &String| {
+            let groups = self.meant(name, inventory);
+            groups.into_iter().all(|group| inventory.count(group) == 0)
+        };
         let lists = self
             .any_of
             .iter()
-            .filter(|list| list.iter().all(|group| count(group) == 0))
+            .filter(|list| list.iter().all(is_empty))
             .map(|list| self.none_of(list));
-        groups.chain(lists).collect()
+        counts.chain(lists).collect()
     }
 
-    fn count_problem(&self, group: &str, rule: &GroupRule, count: usize) -> Option<Problem> {
+    /// The groups that a rule's name stands for; the name itself when no group has the form.
+    fn meant<'g>(&self, name: &'g str, inventory: &'g impl Groups) -> Vec<&'g str> {
+        if !name.contains('*') {
+            return vec![name];
+        }
+        let mut groups = inventory.names();
+        groups.retain(|group| is_of_form(group, name) && !self.knows(group));
+        match groups.is_empty() {
+            true => vec![name],
+            false => groups,
+        }
+    }
+
+    fn count_problem(
+        &self,
+        group: &str,
+        rule: &GroupRule,
+        inventory: &impl Groups,
+    ) -> Option<Problem> {
+        let count = inventory.count(group);
         if (count == 0 && rule.optional) || rule.allows(count) {
             return None;
         }
         let wanted = rule.in_words();
-        let message = match count {
-            0 => format!(
-                "pattern `{}` needs {wanted} in group `{group}`, the inventory has none",
-                self.name
-            ),
-            _ => format!(
-                "pattern `{}` needs {wanted} in group `{group}`, the inventory has {count}",
-                self.name
-            ),
+        let found = match count {
+            0 => "none".to_owned(),
+            count => count.to_string(),
         };
-        Some(
-            Problem::new(message)
-                .at(&rule.span)
-                .because("the pattern's rule")
-                .help(Self::mending(group, rule, count)),
-        )
+        let message = format!(
+            "pattern `{}` needs {wanted} in group `{group}`, the inventory has {found}{}",
+            self.name,
+            without(&inventory.retired(group)),
+        );
+        let problem = Problem::new(message)
+            .at(&rule.span)
+            .because("the pattern's rule")
+            .help(Self::mending(group, rule, count));
+        Some(self.pointed(problem, group, inventory))
     }
 
     /// What to write in the inventory so that the rule holds.
@@ -83,21 +119,15 @@ impl Pattern {
         }
     }
 
-    fn pointed<'g>(
-        &self,
-        problem: Problem,
-        group: &str,
-        place: Option<Span>,
-        known: impl Iterator<Item = &'g str>,
-    ) -> Problem {
-        match place {
-            Some(span) => problem.also(&span, "the inventory's group"),
-            None => match nearest(group, known.filter(|name| !self.groups.contains_key(*name))) {
-                Some(near) => {
-                    problem.help(format!("the inventory has a group `{near}`; is it meant?"))
-                }
-                None => problem.help(format!("add the group `{group}` to the inventory")),
-            },
+    fn pointed(&self, problem: Problem, group: &str, inventory: &impl Groups) -> Problem {
+        if let Some(span) = inventory.place(group) {
+            return problem.also(&span, "the inventory's group");
+        }
+        let mut others = inventory.names();
+        others.retain(|name| !self.groups.keys().any(|rule| is_of_form(name, rule)));
+        match nearest(group, others) {
+            Some(near) => problem.help(format!("the inventory has a group `{near}`; is it meant?")),
+            None => problem.help(format!("add the group `{group}` to the inventory")),
         }
     }
 
@@ -125,6 +155,19 @@ impl GroupRule {
             Some(max) => format!("{} to {max} hosts", self.min),
             None => format!("at least {} {}", self.min, hosts(self.min)),
         }
+    }
+}
+
+fn is_of_form(group: &str, form: &str) -> bool {
+    Glob::new(form).is_ok_and(|form| form.compile_matcher().is_match(group))
+}
+
+/// Said after a count: a host that somebody sees in the inventory may be missing in it.
+fn without(retired: &[&str]) -> String {
+    match retired {
+        [] => String::new(),
+        [one] => format!(" without `{one}`, which is retired"),
+        many => format!(" without `{}`, which are retired", many.join("`, `")),
     }
 }
 
@@ -178,11 +221,11 @@ fn groups(reader: &mut Reader, entry: &Entry) -> IndexMap<String, GroupRule> {
 }
 
 fn rule(reader: &mut Reader, group: &Entry) -> Option<GroupRule> {
-    if !is_name(&group.key) {
+    if !is_name(&group.key.replace('*', "_")) {
         reader.wrong(
             &group.key_span,
             format!("`{}` can't be a group's name", group.key),
-            "use letters, digits and `_`",
+            "use letters, digits and `_`, and `*` for any of them",
         );
     }
     let map = reader.map(&group.value, "a group's rule", HOSTS_HELP)?;

@@ -3,11 +3,11 @@
 use super::depot::Depot;
 use super::scrub::Scrub;
 use super::target;
-use crate::inventory::{HostPattern, Inventory};
+use crate::inventory::{HostPattern, Inventory, RETIRED, TENANTS};
 use crate::plan::{self, Files, HostState, Plan, Tags, World, assumed_facts, common_layer};
-use crate::playbook::{self, Play, Playbook};
+use crate::playbook::{self, Groups, Pattern, Play, Playbook};
 use crate::rules::{self, Accepted, Judgeable};
-use crate::source::{Library, Problem, Problems, Result, nearest};
+use crate::source::{Library, Problem, Problems, Result, Span, nearest};
 use crate::vars::{Layer, Scope, Unresolved, Variable};
 use crate::wire::Facts;
 use indexmap::IndexMap;
@@ -23,6 +23,8 @@ pub struct Options {
     pub playbook: String,
     pub inventory: Vec<PathBuf>,
     pub limit: Option<String>,
+    /// A pattern of hosts that leave, besides those that the inventory says.
+    pub retire: Option<String>,
     pub tags: Tags,
     /// `-e`, in order.
     pub extra_vars: Vec<String>,
@@ -60,7 +62,7 @@ impl Prepared {
     pub fn new(options: Options) -> Result<Self> {
         let library = Library::new(&options.project);
         let mut problems = Problems::new();
-        let inventory = problems.take(Inventory::load(&options.inventory));
+        let inventory = problems.take(inventory(&options));
         let playbook = problems.take(Playbook::load(&library, &options.playbook));
         let extra = problems.take(extra_vars(&options.extra_vars));
         let (Some(inventory), Some(playbook), Some(extra)) = (inventory, playbook, extra) else {
@@ -186,25 +188,28 @@ impl Prepared {
 
     fn limit(&self, problems: &mut Problems) -> Option<Vec<String>> {
         let text = self.options.limit.as_deref()?;
-        let hosts = HostPattern::limit(text).and_then(|p| {
-            let hosts = p.select(&self.inventory)?;
-            if hosts.is_empty() {
-                let known = self
-                    .inventory
-                    .hosts
-                    .keys()
-                    .chain(self.inventory.groups.keys());
-                let near = nearest(text, known.map(String::as_str));
-                let help = match near.filter(|near| *near != text) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "`apim-deploy inventory graph -i INVENTORY` shows what there is".into(),
-                };
-                let problem = Problem::new(format!("--limit `{text}` matches no host"));
-                return Err(problem.help(help).into());
+        let hosts = HostPattern::limit(text).and_then(|pattern| {
+            let hosts = pattern.select(&self.inventory)?;
+            match hosts.is_empty() {
+                true => Err(self.nobody(text).into()),
+                false => Ok(hosts),
             }
-            Ok(hosts)
         });
         Some(problems.take(hosts).unwrap_or_default())
+    }
+
+    fn nobody(&self, limit: &str) -> Problem {
+        let inventory = &self.inventory;
+        let known = inventory.hosts.keys().chain(inventory.groups.keys());
+        let near = nearest(limit, known.map(String::as_str));
+        let help = match near.filter(|near| *near != limit) {
+            _ if inventory.is_retired(limit) => {
+                format!("`{limit}` is retired; `--limit {RETIRED}` means those that are")
+            }
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "`apim-deploy inventory graph -i INVENTORY` shows what there is".into(),
+        };
+        Problem::new(format!("--limit `{limit}` matches no host")).help(help)
     }
 
     fn load_vars_files(&mut self, problems: &mut Problems) {
@@ -249,16 +254,25 @@ impl Prepared {
         let Some(pattern) = &self.playbook.pattern else {
             return;
         };
-        let groups = &self.inventory.groups;
-        let found = pattern.check(
-            |group| self.inventory.hosts_of(group).len(),
-            |group| groups.get(group).map(|g| g.span.clone()),
-            groups.keys().map(String::as_str),
-        );
-        for problem in found {
+        for problem in pattern.check(&self.inventory) {
             problems.push(problem);
         }
+        self.check_tenants(pattern, problems);
         self.check_packs(&pattern.packs, problems);
+    }
+
+    fn check_tenants(&self, pattern: &Pattern, problems: &mut Problems) {
+        if pattern.knows(TENANTS) {
+            problems.extend(self.inventory.tenant_mistakes());
+        } else if let Some(group) = self.inventory.groups.get(TENANTS) {
+            problems.push(
+                Problem::new(format!("pattern `{}` knows no tenants", pattern.name))
+                    .at(&group.span)
+                    .help(format!(
+                        "use `standard-ha-multitenant`, or take the group `{TENANTS}` out"
+                    )),
+            );
+        }
     }
 
     fn check_packs(&self, packs: &[crate::source::Node], problems: &mut Problems) {
@@ -423,6 +437,35 @@ impl Prepared {
             Variable::Written(node) => Some(node.span.clone()),
             _ => None,
         }
+    }
+}
+
+/// Without the hosts that leave in this run.
+fn inventory(options: &Options) -> Result<Inventory> {
+    let mut inventory = Inventory::load(&options.inventory)?;
+    let retire = match &options.retire {
+        Some(text) => Some(HostPattern::parse(text, None)?),
+        None => None,
+    };
+    inventory.retire(retire.as_ref())?;
+    Ok(inventory)
+}
+
+impl Groups for Inventory {
+    fn names(&self) -> Vec<&str> {
+        self.groups.keys().map(String::as_str).collect()
+    }
+
+    fn count(&self, group: &str) -> usize {
+        self.hosts_of(group).len()
+    }
+
+    fn retired(&self, group: &str) -> Vec<&str> {
+        self.retired_from(group)
+    }
+
+    fn place(&self, group: &str) -> Option<Span> {
+        self.groups.get(group).map(|g| g.span.clone())
     }
 }
 
