@@ -220,32 +220,31 @@ fn check_children(inventory: &Inventory, tenant: &Group, problems: &mut Problems
 /// A tenant that is there has a cluster, and one that leaves has none.
 fn check_clusters(inventory: &Inventory, tenant: &Group, problems: &mut Problems) {
     let name = &tenant.name;
-    let living = inventory.hosts_of(name);
     if !retire::is_absent_group(inventory, name) {
-        if clusters(name)
-            .iter()
-            .all(|group| inventory.hosts_of(group).is_empty())
-        {
-            let [mi, si] = clusters(name);
-            problems.push(
-                Problem::new(format!("tenant `{name}` has no cluster"))
-                    .at(&tenant.span)
-                    .because(retired_words(inventory, name))
-                    .help(format!(
-                        "add hosts to `{mi}` or `{si}`; for a tenant that leaves write `state: absent` \
-                         under its `vars`"
-                    )),
-            );
+        let is_empty = |group: &String| inventory.hosts_of(group).is_empty();
+        if clusters(name).iter().all(is_empty) {
+            problems.push(without_cluster(inventory, tenant));
         }
         return;
     }
-    for host in living {
+    for host in inventory.hosts_of(name) {
         let problem = Problem::new(format!(
             "tenant `{name}` is absent, and its host `{host}` is present"
         ))
         .help("take `state` off the host, or off the tenant");
         problems.push(placed(inventory, host, problem).also(&tenant.span, "the tenant"));
     }
+}
+
+fn without_cluster(inventory: &Inventory, tenant: &Group) -> Problem {
+    let name = &tenant.name;
+    let [mi, si] = clusters(name);
+    Problem::new(format!("tenant `{name}` has no cluster"))
+        .at(&tenant.span)
+        .because(retired_words(inventory, name))
+        .help(format!(
+            "add hosts to `{mi}` or `{si}`; for a tenant that leaves write `state: absent` under its `vars`"
+        ))
 }
 
 fn retired_words(inventory: &Inventory, group: &str) -> String {
@@ -344,22 +343,20 @@ fn check_shared_hosts(inventory: &Inventory, problems: &mut Problems) {
 
 /// A cluster that no tenant has would be left out without a word.
 fn check_strays(inventory: &Inventory, problems: &mut Problems) {
-    let tenants: Vec<&str> = groups(inventory).map(|g| g.name.as_str()).collect();
-    let at_home = |name: &str| {
-        groups(inventory).any(|g| g.children.iter().any(|c| c == name) || (g.name == name))
+    let tenants = || groups(inventory).map(|group| group.name.as_str());
+    let has_a_place = |name: &str| {
+        groups(inventory).any(|g| g.name == name || g.children.iter().any(|child| child == name))
     };
     for group in inventory.groups.values() {
         let name = group.name.as_str();
         let Some((_, tenant)) = name.split_once('_').filter(|_| is_cluster(name)) else {
             continue;
         };
-        if at_home(name) {
+        if has_a_place(name) {
             continue;
         }
-        let help = match nearest(tenant, tenants.iter().copied()) {
-            Some(near) if near == tenant => {
-                format!("put it among the children of `{tenant}`")
-            }
+        let help = match nearest(tenant, tenants()) {
+            Some(near) if near == tenant => format!("put it among the children of `{tenant}`"),
             Some(near) => format!("did you mean a cluster of `{near}`?"),
             None => {
                 format!("declare `{tenant}` in the group `{TENANTS}`, with `{name}` as a child")
