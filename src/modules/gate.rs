@@ -269,24 +269,20 @@ impl<'a> Watch<'a> {
             return Ok(None);
         };
         let news = log.boot.borrow_mut().news();
-        for line in news {
-            if log.started.as_ref().is_some_and(|s| s.is_match(&line)) {
+        for (at, line) in news.iter().enumerate() {
+            if log.started.as_ref().is_some_and(|s| s.is_match(line)) {
                 log.has_started.replace(true);
             }
-            if log.fatal.iter().any(|f| f.is_match(&line)) {
-                return Err(self.in_vain_by(&line));
+            if log.fatal.iter().any(|f| f.is_match(line)) {
+                return Err(self.in_vain_by(&log::report(&news, at)));
             }
         }
         let waits = log.started.is_some() && !*log.has_started.borrow();
         Ok(waits.then(|| "the log to say that it has started".to_owned()))
     }
 
-    fn in_vain_by(&self, line: &str) -> Failure {
-        self.in_vain(format!(
-            "{} will not get ready: {}",
-            self.first.name,
-            line.trim()
-        ))
+    fn in_vain_by(&self, words: &str) -> Failure {
+        self.in_vain(format!("{} will not get ready: {words}", self.first.name))
     }
 
     /// Why waiting makes no sense any more, with what the log and the journal say.

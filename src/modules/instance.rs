@@ -248,11 +248,10 @@ impl Instance {
                 .map(|f| log::pattern(f))
                 .collect::<Result<_>>()?;
             let lines = Boot::new(system, log, started)?.news();
-            if let Some(line) = lines
-                .iter()
-                .find(|line| fatal.iter().any(|f| f.is_match(line)))
-            {
-                return Ok(Some(format!("port {port} is closed, {}", line.trim())));
+            let is_fatal = |line: &String| fatal.iter().any(|f| f.is_match(line));
+            if let Some(at) = lines.iter().position(is_fatal) {
+                let words = log::report(&lines, at);
+                return Ok(Some(format!("port {port} is closed: {words}")));
             }
         }
         let since = Duration::from_secs(u64::try_from(started).unwrap_or(0));

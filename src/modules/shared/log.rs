@@ -123,6 +123,32 @@ impl Boot {
     }
 }
 
+/// What the line at `at` says, in words, with the deepest cause that the stack trace below it names: "cannot start" says
+/// less than "access denied".
+pub fn report(lines: &[String], at: usize) -> String {
+    let line = lines.get(at).map_or("", |line| line.trim());
+    // Carbon's pattern: time, level and class stand before. What has another form stays whole.
+    let words = line.split_once("} - ").map_or(line, |(_, words)| words);
+    let trace = lines.iter().skip(at + 1).take_while(|l| !begins(l));
+    match trace.filter_map(|l| l.strip_prefix("Caused by: ")).last() {
+        Some(cause) => format!("{words}: {}", without_class(cause.trim())),
+        None => words.to_owned(),
+    }
+}
+
+/// A line of the log itself, not of a stack trace.
+fn begins(line: &str) -> bool {
+    line.starts_with('[') || line.starts_with("TID: ")
+}
+
+/// `java.sql.SQLException: no` says "no"; a class alone stays.
+fn without_class(cause: &str) -> &str {
+    match cause.split_once(": ") {
+        Some((class, words)) if !class.contains(' ') && class.contains('.') => words,
+        _ => cause,
+    }
+}
+
 /// A regular expression that the program itself wrote, or that a task gave.
 pub fn pattern(text: &str) -> Result<Regex> {
     Regex::new(text)
@@ -158,6 +184,26 @@ mod tests {
             ..Answer::default()
         };
         Boot::new(&System::under(dir, vec![answer]), Path::new("/log"), 7).unwrap()
+    }
+
+    #[test]
+    fn a_report_names_the_deepest_cause() {
+        let lines: Vec<String> = [
+            "TID: [-1234] [] [2026-11-23 10:00:01,002] ERROR {Activator} - Cannot start User Manager",
+            "org.wso2.UserStoreException: no realm",
+            "\tat org.wso2.Realm.start(Realm.java:7)",
+            "Caused by: org.wso2.DatabaseException: no connection",
+            "Caused by: java.sql.SQLException: Access denied for user 'apim'",
+            "\t... 3 more",
+            "[2026-11-23 10:00:02,000] INFO on we go",
+        ]
+        .map(str::to_owned)
+        .into();
+        assert_eq!(
+            report(&lines, 0),
+            "Cannot start User Manager: Access denied for user 'apim'"
+        );
+        assert_eq!(report(&lines, 6), "[2026-11-23 10:00:02,000] INFO on we go");
     }
 
     #[test]
