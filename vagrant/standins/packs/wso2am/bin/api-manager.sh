@@ -35,6 +35,7 @@ in_background() {
 }
 
 verb=""
+optimize=""
 port=""
 args=""
 for word in "$@"; do
@@ -48,6 +49,7 @@ for word in "$@"; do
     stop|-stop|--stop) verb=stop ;;
     restart|-restart|--restart) verb=restart ;;
     version|-version|--version) verb=version ;;
+    optimize|-optimize|--optimize) optimize=yes ;;
     *) args="$args $word" ;;
   esac
 done
@@ -78,6 +80,11 @@ case "$verb" in
     cat "$CARBON_HOME/bin/version.txt" "$CARBON_HOME/bin/wso2carbon-version.txt"
     exit 0 ;;
 esac
+
+# Up to 4.4: the profile's clean-up at every start that asks for it, which replaces deployment.toml each time.
+if [ -n "$optimize" ] && [ -e "$CARBON_HOME/bin/profileSetup.sh" ]; then
+  bash "$CARBON_HOME/bin/profileSetup.sh" $args
+fi
 
 # Outside the range there is a message and the start goes on.
 jdk_min=@JDK_MIN@

@@ -73,16 +73,45 @@ final class AmConfig {
         }
     }
 
-    /** Up to 4.4 the role's settings come from server_role; a mismatch drops them. */
-    boolean infersRole() {
-        String wanted;
-        if (Node.atLeast("4.5")) {
-            wanted = "default";
-        } else {
-            wanted = role == Role.CONTROL_PLANE ? "control-plane" : role == Role.GATEWAY ? "gateway-worker"
-                    : role == Role.TRAFFIC_MANAGER ? "traffic-manager" : "default";
+    /**
+     * The role whose settings server_role brings along. The component packs from 4.5 on know "default" alone; a role that
+     * a pack does not know brings nothing, silently, and what is left is what an all-in-one has.
+     */
+    Role inferred() {
+        String wanted = toml.text("server.server_role", "default");
+        if (!System.getProperty("standin.component", "all-in-one").equals("all-in-one")) {
+            return wanted.equals("default") ? role : Role.ALL_IN_ONE;
         }
-        return toml.text("server.server_role", "default").equals(wanted);
+        switch (wanted) {
+            case "control-plane": return Role.CONTROL_PLANE;
+            case "gateway-worker": return Role.GATEWAY;
+            case "traffic-manager": return Role.TRAFFIC_MANAGER;
+            default: return Role.ALL_IN_ONE;
+        }
+    }
+
+    private boolean inferred(String key) {
+        return toml.flag(key, inferred() == Role.ALL_IN_ONE || inferred() == Role.GATEWAY);
+    }
+
+    boolean publishesThrottling() {
+        return inferred("apim.throttling.enable_data_publishing");
+    }
+
+    boolean hearsDecisions() {
+        return inferred("apim.throttling.enable_decision_connection");
+    }
+
+    /** Does the gateway of this node, if it has one, fetch APIs? */
+    boolean pullsArtifacts() {
+        return gateway() && toml.flag("apim.sync_runtime_artifacts.gateway.enable", inferred() != Role.CONTROL_PLANE);
+    }
+
+    /** The tenants that a gateway asks the control plane for instead of a database; null where there is no such thing. */
+    String loadedTenants() {
+        String p = "apim.sync_runtime_artifacts.tenant_loading.";
+        boolean on = role == Role.GATEWAY && Node.atLeast("4.6") && toml.flag(p + "enable", Node.atLeast("4.7"));
+        return on ? toml.text(p + "tenants", "*") : null;
     }
 
     boolean portals() {
@@ -95,10 +124,6 @@ final class AmConfig {
 
     boolean broker() {
         return role != Role.GATEWAY;
-    }
-
-    boolean publishesEvents() {
-        return toml.flag("apim.throttling.enable_data_publishing", role != Role.TRAFFIC_MANAGER || !infersRole());
     }
 
     String adminName() {
@@ -137,22 +162,27 @@ final class AmConfig {
         return l == null ? decisionEndpoints() : l;
     }
 
-    List<String> duplicateUrls() {
-        List<String> out = new ArrayList<>();
-        for (String key : new String[] {"apim.event_hub.event_duplicate_url", "apim.throttling.event_duplicate_url"}) {
-            List<String> l = toml.list(key);
-            if (l != null) {
-                l.stream().filter(u -> !out.contains(u)).forEach(out::add);
-            }
-        }
-        return out;
+    /** The brokers that get a copy of this stream's events. Decisions have a list of their own, revocations fall back to it. */
+    List<String> duplicateUrls(String stream) {
+        List<String> decisions = toml.list("apim.throttling.event_duplicate_url");
+        List<String> events = toml.list("apim.event_hub.event_duplicate_url");
+        List<String> out = stream.equals("throttleData") || events == null ? decisions : events;
+        return out == null || !stream.matches("throttleData|tokenRevocation") ? List.of() : out;
     }
 
-    List<UrlGroup> urlGroups() {
+    /** Where events for gateways go. */
+    List<UrlGroup> eventGroups() {
         List<UrlGroup> out = groups("apim.event_hub.publish.url_group", "urls", "auth_urls");
-        if (out.isEmpty()) {
-            out = groups("apim.throttling.url_group", "traffic_manager_urls", "traffic_manager_auth_urls");
-        }
+        return out.isEmpty() ? throttlingGroups() : out;
+    }
+
+    boolean hasEventGroups() {
+        return !toml.tables("apim.event_hub.publish.url_group").isEmpty();
+    }
+
+    /** Where a gateway reports calls to. */
+    List<UrlGroup> throttlingGroups() {
+        List<UrlGroup> out = groups("apim.throttling.url_group", "traffic_manager_urls", "traffic_manager_auth_urls");
         if (out.isEmpty()) {
             out.add(new UrlGroup(List.of("tcp://localhost:" + (9611 + offset)), List.of("ssl://localhost:" + (9711 + offset)), false));
         }

@@ -136,12 +136,29 @@ final class AmData {
         return "1".equals(tenant.get("UM_ACTIVE")) || "true".equals(tenant.get("UM_ACTIVE"));
     }
 
-    void addTenant(String domain, String email, String admin, String password) throws SQLException {
+    /** Active from the start, as in the product. Who its admin is stands in the column of the realm configuration. */
+    void addTenant(String domain, String email, Map<String, Object> admin, String password) throws SQLException {
         shared.insert("UM_TENANT", row("UM_TENANT_UUID", UUID.randomUUID().toString(), "UM_DOMAIN_NAME", domain, "UM_EMAIL", email,
-                "UM_ACTIVE", 0, "UM_CREATED_DATE", now()));
+                "UM_ACTIVE", 1, "UM_CREATED_DATE", now(), "UM_USER_CONFIG", Json.write(admin).getBytes(StandardCharsets.UTF_8)));
         int id = Integer.parseInt(tenant(domain).get("UM_ID"));
-        addUser(admin, password, id);
-        addRole(admin, "admin", id);
+        addUser(String.valueOf(admin.get("admin")), password, id);
+        addRole(String.valueOf(admin.get("admin")), "admin", id);
+    }
+
+    void updateTenant(Map<String, String> tenant, String email, Map<String, Object> admin, String password) throws SQLException {
+        shared.update("UM_TENANT", row("UM_EMAIL", email, "UM_USER_CONFIG", Json.write(admin).getBytes(StandardCharsets.UTF_8)),
+                row("UM_ID", Integer.parseInt(tenant.get("UM_ID"))));
+        if (password != null) {
+            String salt = UUID.randomUUID().toString().substring(0, 22);
+            shared.update("UM_USER", row("UM_USER_PASSWORD", hash(password, salt), "UM_SALT_VALUE", salt, "UM_CHANGED_TIME", now()),
+                    row("UM_USER_NAME", admin.get("admin"), "UM_TENANT_ID", Integer.parseInt(tenant.get("UM_ID"))));
+        }
+    }
+
+    /** admin, firstname and lastname. */
+    static Map<String, Object> tenantAdmin(Map<String, String> tenant) {
+        Map<String, Object> out = tenant.get("UM_USER_CONFIG") == null ? null : Json.object(tenant.get("UM_USER_CONFIG"));
+        return out == null ? row() : out;
     }
 
     void activate(String domain, boolean on) throws SQLException {
@@ -221,6 +238,7 @@ final class AmData {
         apim.delete("AM_GW_API_ARTIFACTS", row("API_ID", apiId));
         apim.delete("AM_GW_PUBLISHED_API_DETAILS", row("API_ID", apiId));
         apim.delete("AM_REVISION", row("API_UUID", apiId));
+        apim.delete("AM_API_SERVICE_MAPPING", row("UUID", apiId));
         apim.delete("AM_API", row("API_UUID", apiId));
     }
 
@@ -259,10 +277,16 @@ final class AmData {
         return apim.select("AM_SERVICE_CATALOG", row("TENANT_ID", tenant));
     }
 
+    /** The service of this column's value, or null. */
+    Map<String, String> service(int tenant, String column, String value) throws SQLException {
+        List<Map<String, String>> l = apim.select("AM_SERVICE_CATALOG", row(column, value, "TENANT_ID", tenant));
+        return l.isEmpty() ? null : l.get(0);
+    }
+
     void saveService(User user, Map<String, Object> meta, String md5, byte[] definition) throws SQLException {
         Map<String, Object> row = row("SERVICE_KEY", meta.get("key"), "MD5", md5, "SERVICE_NAME", meta.get("name"),
                 "SERVICE_VERSION", meta.get("version"), "SERVICE_URL", meta.get("serviceUrl"),
-                "DEFINITION_TYPE", meta.getOrDefault("definitionType", "OAS3"), "DESCRIPTION", meta.getOrDefault("description", ""),
+                "DEFINITION_TYPE", meta.get("definitionType"), "DESCRIPTION", meta.getOrDefault("description", ""),
                 "LAST_UPDATED_TIME", now(), "UPDATED_BY", user.full(), "SERVICE_DEFINITION", definition);
         Map<String, Object> key = row("SERVICE_KEY", meta.get("key"), "TENANT_ID", user.tenant);
         if (apim.select("AM_SERVICE_CATALOG", key).isEmpty()) {
@@ -273,8 +297,24 @@ final class AmData {
         }
     }
 
-    boolean deleteService(int tenant, String uuid) throws SQLException {
-        return apim.delete("AM_SERVICE_CATALOG", row("UUID", uuid, "TENANT_ID", tenant)) > 0;
+    void deleteService(int tenant, String uuid) throws SQLException {
+        apim.delete("AM_SERVICE_CATALOG", row("UUID", uuid, "TENANT_ID", tenant));
+    }
+
+    void mapService(String apiId, String key, User user) throws SQLException {
+        apim.insert("AM_API_SERVICE_MAPPING", row("UUID", apiId, "NAME", key, "ORGANIZATION", user.domain));
+    }
+
+    /** The APIs that were made from a service. */
+    List<Map<String, String>> usage(User user, String key) throws SQLException {
+        List<Map<String, String>> out = new ArrayList<>();
+        for (Map<String, String> m : apim.select("AM_API_SERVICE_MAPPING", row("NAME", key, "ORGANIZATION", user.domain))) {
+            Map<String, String> api = api(m.get("UUID"));
+            if (api != null) {
+                out.add(api);
+            }
+        }
+        return out;
     }
 
     // ---- OAuth ---------------------------------------------------------------------------------------------------
@@ -316,9 +356,16 @@ final class AmData {
     User tokenUser(String token) throws SQLException {
         for (Map<String, String> t : apim.select("IDN_OAUTH2_ACCESS_TOKEN", row("ACCESS_TOKEN", token, "TOKEN_STATE", "ACTIVE"))) {
             int tenant = Integer.parseInt(t.get("TENANT_ID"));
-            return new User(t.get("AUTHZ_USER"), tenant, domainOf(tenant));
+            String domain = domainOf(tenant);
+            return tenant == SUPER_TENANT || active(tenant(domain)) ? new User(t.get("AUTHZ_USER"), tenant, domain) : null;
         }
         return null;
+    }
+
+    List<String> revokedTokens() throws SQLException {
+        List<String> out = new ArrayList<>();
+        apim.select("IDN_OAUTH2_ACCESS_TOKEN", row("TOKEN_STATE", "REVOKED")).forEach(t -> out.add(t.get("ACCESS_TOKEN")));
+        return out;
     }
 
     void revoke(String token) throws SQLException {

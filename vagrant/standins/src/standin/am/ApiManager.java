@@ -11,6 +11,8 @@ import java.security.GeneralSecurityException;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
 import javax.net.ssl.SSLContext;
 import standin.base.Database;
 import standin.base.Json;
@@ -43,8 +45,13 @@ public final class ApiManager {
     private AmData data;
     private Broker broker;
     private Gateway gateway;
+    private Jms.Publisher own;
     private DataPublisher publisher;
+    private DataPublisher throttling;
     private Jms.Listener listener;
+    private Jms.Listener decisions;
+    private final Map<String, Long> heard = new ConcurrentHashMap<>();
+    private final AtomicLong decisionsHeard = new AtomicLong();
     private boolean halfStarted;
 
     private ApiManager() {
@@ -98,9 +105,6 @@ public final class ApiManager {
         } catch (Toml.Bad | IOException | RuntimeException e) {
             Log.fatal("org.wso2.config.mapper.ConfigParser", "Error while parsing " + file, e);
             throw new Refused(true);
-        }
-        if (!config.infersRole()) {
-            Log.warn("org.wso2.config.mapper.ConfigParser", "server_role '" + config.toml.text("server.server_role", "") + "' infers nothing in this pack");
         }
         if (Node.atLeast("4.5") && System.getProperty("profile") != null) {
             Log.warn("org.wso2.carbon.core.internal.CarbonCoreActivator", "-Dprofile is not supported from 4.5 on");
@@ -156,6 +160,10 @@ public final class ApiManager {
             Log.warn("org.wso2.carbon.utils.NetworkUtils", "server.hostname " + config.hostname + " does not resolve on this machine");
         }
         wrapDrivers();
+        if (config.role == AmConfig.Role.GATEWAY && !Node.atLeast("4.7") && config.toml.table("database.shared_db") == null) {
+            Log.error("org.wso2.carbon.user.core.internal.Activator", "Cannot start User Manager Core bundle: no data source jdbc/SHARED_DB, [database.shared_db] is missing");
+            throw new Refused(false);
+        }
         try {
             Store shared = openStore("shared_db", "UM_TENANT", "UM_USER", "REG_CLUSTER_LOCK", "REG_RESOURCE");
             boolean own = config.role != AmConfig.Role.GATEWAY;
@@ -251,26 +259,29 @@ public final class ApiManager {
         if (config.broker()) {
             int o = config.offset;
             bind("the broker", 5672 + o, () -> broker = new Broker(5672 + o, this::mayLogIn));
-            Jms.Publisher own = new Jms.Publisher(config.role == AmConfig.Role.GATEWAY ? config.decisionEndpoints()
-                    : config.toml.has("apim.event_hub.event_listening_endpoints") && config.portals() ? config.listeningEndpoints()
+            own = new Jms.Publisher(config.toml.has("apim.event_hub.event_listening_endpoints") && config.portals() ? config.listeningEndpoints()
                     : config.decisionEndpoints(), login);
-            List<String> peers = config.duplicateUrls();
-            bind("the data receiver", 9611 + o, () -> new DataReceiver(9611 + o, 9711 + o, tls, this::mayLogIn, (stream, text) -> {
-                own.publish(stream, text);
-                if (stream.equals("tokenRevocation") || stream.equals("throttleData")) {
-                    for (String url : peers) {
-                        new Jms.Publisher(List.of(url), login).publish(stream, text);
-                    }
-                }
-            }));
+            bind("the data receiver", 9611 + o, () -> new DataReceiver(9611 + o, 9711 + o, tls, this::mayLogIn, this::process));
         }
-        if (config.publishesEvents()) {
-            publisher = new DataPublisher(config.urlGroups(), config.login("throttling"), trust);
+        if (config.portals()) {
+            publisher = new DataPublisher(config.eventGroups(), config.login(config.hasEventGroups() ? "event_hub" : "throttling"), trust);
+        }
+        if (config.publishesThrottling() && config.gateway()) {
+            throttling = publisher != null && !config.hasEventGroups() ? publisher
+                    : new DataPublisher(config.throttlingGroups(), config.login("throttling"), trust);
+        }
+    }
+
+    /** The stream engine of this node: its own broker gets every event, the brokers of its peers copies of some. */
+    private void process(String stream, String text) {
+        own.publish(stream, text);
+        for (String url : config.duplicateUrls(stream)) {
+            new Jms.Publisher(List.of(url), config.brokerLogin()).publish(stream, text);
         }
     }
 
     private void openGateway() {
-        gateway = new Gateway(config, trust);
+        gateway = new Gateway(config, trust, new Tenants(config.toml.text("tenant_mgt.eager_loading_tenants", ""), data));
         if (!config.gateway()) {
             return;
         }
@@ -295,6 +306,9 @@ public final class ApiManager {
         Web.Handler handler = call -> {
             if (call.path().equals("/standin/state")) {
                 call.json(200, state());
+            } else if (call.is("POST", "/standin/event") && own != null) {
+                process(call.query("topic", "throttleData"), call.bodyText().replace('\n', ' '));
+                call.json(200, state());
             } else {
                 management.serve(call);
             }
@@ -310,19 +324,22 @@ public final class ApiManager {
         }
     }
 
+    /** Revocations are told to the stream engine of this node alone, everything else to all receivers of the url groups. */
     private void announce(String stream, Map<String, Object> event) {
-        if (publisher == null) {
-            // A control plane whose role forbids data publishing still announces its own events.
-            publisher = new DataPublisher(config.urlGroups(), config.login("event_hub"), trust);
-            Node.sleep(500);
+        if (stream.equals("tokenRevocation")) {
+            process(stream, Json.write(event));
+        } else {
+            publisher.publish(stream, Json.write(event));
         }
-        publisher.publish(stream, Json.write(event));
     }
 
     private Map<String, Object> state() {
-        return Json.map("standIn", true, "node", Node.name(), "version", Node.version(), "role", config.role.toString(), "halfStarted", halfStarted,
+        return Json.map("standIn", true, "node", Node.name(), "version", Node.version(), "role", config.role.toString(),
+                "inferred", config.inferred().toString(), "halfStarted", halfStarted,
                 "ready", gateway.ready(), "apis", gateway.contexts(), "listeningTo", listener == null ? null : listener.connectedTo(),
-                "publishingTo", publisher == null ? List.of() : publisher.state(), "brokerSubscribers", broker == null ? 0 : broker.subscriberCount());
+                "decisionsFrom", decisions == null ? null : decisions.connectedTo(), "heard", heard, "decisionsHeard", decisionsHeard.get(),
+                "publishingTo", publisher == null ? List.of() : publisher.state(), "throttlingTo", throttling == null ? List.of() : throttling.state(),
+                "brokerSubscribers", broker == null ? 0 : broker.subscriberCount());
     }
 
     private void finish() {
@@ -333,8 +350,9 @@ public final class ApiManager {
             Log.info("org.wso2.carbon.ui.internal.CarbonUIServiceComponent", "API Publisher Default Context : " + config.publicBase() + "/publisher");
             Log.info("org.wso2.carbon.ui.internal.CarbonUIServiceComponent", "API Developer Portal Default Context : " + config.publicBase() + "/devportal");
         }
-        if (config.gateway() || config.role == AmConfig.Role.TRAFFIC_MANAGER) {
-            listener = new Jms.Listener(config.listeningEndpoints(), config.brokerLogin(), this::received, gateway::refresh);
+        listener = new Jms.Listener(Jms.TOPICS, config.listeningEndpoints(), config.brokerLogin(), this::received, gateway::refresh);
+        if (config.gateway() && config.hearsDecisions()) {
+            decisions = new Jms.Listener(Jms.DECISIONS, config.decisionEndpoints(), config.brokerLogin(), (t, text) -> decisionsHeard.incrementAndGet(), () -> { });
         }
         if (config.gateway()) {
             Node.pause(2500);
@@ -344,10 +362,11 @@ public final class ApiManager {
     }
 
     private void received(String topic, String text) {
+        heard.merge(topic, 1L, Long::sum);
         if (topic.equals("notification") && config.gateway()) {
             gateway.notified(text);
         } else if (topic.equals("tokenRevocation")) {
-            Log.info("org.wso2.carbon.apimgt.gateway.listeners.GatewayTokenRevocationMessageListener", "Token revocation received");
+            gateway.revoked(text);
         }
     }
 

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import javax.net.ssl.SSLContext;
 import standin.base.Call;
@@ -16,18 +17,25 @@ import standin.base.Node;
 final class Gateway {
     private static final String STARTUP = "org.wso2.carbon.apimgt.gateway.listeners.GatewayStartupListener";
 
+    private static final String FETCH = "org.wso2.carbon.apimgt.impl.utils.APIUtil";
+    private static final int[] RETRY_SECONDS = {15, 30, 60, 120, 240};
+
     private final AmConfig config;
     private final SSLContext trust;
+    private final Tenants tenants;
     private final Map<String, Map<String, Object>> byContext = new ConcurrentHashMap<>();
-    private volatile boolean ready;
+    private final Set<String> revoked = ConcurrentHashMap.newKeySet();
+    private volatile boolean loaded;
 
-    Gateway(AmConfig config, SSLContext trust) {
+    Gateway(AmConfig config, SSLContext trust, Tenants tenants) {
         this.config = config;
         this.trust = trust;
+        this.tenants = tenants;
     }
 
+    /** APIs are in, and the tenants that are to be loaded eagerly are there. */
     boolean ready() {
-        return ready;
+        return loaded && tenants.eagerOnesAreThere();
     }
 
     List<String> contexts() {
@@ -36,69 +44,81 @@ final class Gateway {
 
     // ---- artifacts -----------------------------------------------------------------------------------------------
 
-    /** The first pull after a start: five more tries, then the gateway stays empty until the next start. */
+    /** The first pull after a start. When its tries are used up, the gateway stays empty until the next start. */
     void loadAll() {
-        int[] pauses = {15, 30, 60, 120, 240};
-        for (int i = 0; ; i++) {
-            try {
-                waitForTenants();
-                pull(null);
-                Log.info(STARTUP, "Synapse Artifacts deployed Successfully in the Gateway");
-                ready = true;
-                return;
-            } catch (IOException e) {
-                Log.error("org.wso2.carbon.apimgt.gateway.InMemoryAPIDeployer", "Error retrieving artifacts from " + config.internalData() + ": " + e.getMessage());
-            } catch (IllegalArgumentException e) {
-                Log.error(STARTUP, "Error while loading tenants eagerly: " + e.getMessage());
-                return;
+        if (!config.pullsArtifacts()) {
+            return;
+        }
+        try {
+            String wanted = config.loadedTenants();
+            if (wanted != null) {
+                tenants.load(wanted, (List<?>) fetchAgainAndAgain("/tenants").get("list"));
             }
-            if (i == pauses.length) {
-                Log.error(STARTUP, "Maximum retry count exceeded. Error in Deploying APIs to gateway");
-                return;
-            }
-            Node.sleep(pauses[i] * 1000L);
+            deploy((List<?>) fetchAgainAndAgain(artifacts(null)).get("list"), true);
+            ((List<?>) fetch("/revokedjwt").get("list")).forEach(t -> revoked.add(String.valueOf(t)));
+            Log.info(STARTUP, "Synapse Artifacts deployed Successfully in the Gateway");
+            loaded = tenants.checkEagerOnes();
+        } catch (IOException e) {
+            Log.error(STARTUP, config.loadedTenants() != null && !tenants.loaded() ? "Failed to load tenants during gateway startup"
+                    : "Error in Deploying APIs to gateway", e);
         }
     }
 
-    /** Tenants that are to be loaded eagerly have to exist and be active. */
-    private void waitForTenants() throws IOException {
-        String eager = config.toml.text("tenant_mgt.eager_loading_tenants", "");
-        if (eager.isBlank()) {
-            return;
-        }
-        List<?> known = (List<?>) get("/tenants").get("list");
-        for (String t : eager.split(",")) {
-            String name = t.trim();
-            if (name.equals("!*")) {
-                throw new IllegalArgumentException("invalid value !*");
-            }
-            if (!name.equals("*") && !name.startsWith("!") && !name.equals("carbon.super") && !known.contains(name)) {
-                throw new IOException("tenant " + name + " is unknown or not active");
-            }
-        }
+    private String artifacts(String apiId) {
+        return "/runtime-artifacts?gatewayLabel=" + String.join("%2C", config.gatewayLabels()) + (apiId == null ? "" : "&apiId=" + apiId);
     }
 
     @SuppressWarnings("unchecked")
-    private void pull(String apiId) throws IOException {
-        String labels = String.join("%2C", config.gatewayLabels());
-        List<Object> list = (List<Object>) get("/runtime-artifacts?gatewayLabel=" + labels + (apiId == null ? "" : "&apiId=" + apiId)).get("list");
-        if (apiId == null) {
-            byContext.clear();
-        }
-        for (Object o : list) {
+    private void deploy(List<?> artifacts, boolean all) {
+        Map<String, Map<String, Object>> before = Map.copyOf(byContext);
+        for (Object o : artifacts) {
             Map<String, Object> api = (Map<String, Object>) o;
+            String domain = String.valueOf(api.get("organization"));
+            if (tenants.active(domain) == null) {
+                Log.error("org.wso2.carbon.apimgt.gateway.InMemoryAPIDeployer", "Error while deploying API " + api.get("name") + " of tenant " + domain
+                        + ": java.lang.IllegalStateException: Tenant ID cannot be -1");
+                continue;
+            }
             byContext.put((String) api.get("context"), api);
+            if (all && api.equals(before.get((String) api.get("context")))) {
+                continue;
+            }
             Log.info("org.wso2.carbon.apimgt.gateway.service.APIGatewayAdmin", "API " + api.get("name") + " " + api.get("version")
                     + " is deployed at " + api.get("context"));
         }
+        if (all) {
+            byContext.values().retainAll(artifacts);
+        }
     }
 
-    private Map<String, Object> get(String path) throws IOException {
+    private Map<String, Object> fetchAgainAndAgain(String path) throws IOException {
+        String shown = "/internal/data/v1" + path.replaceAll("[?].*", "");
+        for (int tries = 0; ; tries++) {
+            try {
+                Map<String, Object> answer = fetch(path);
+                if (tries > 0) {
+                    Log.info(FETCH, "Successfully retrieved " + shown);
+                }
+                return answer;
+            } catch (IOException e) {
+                if (tries == RETRY_SECONDS.length) {
+                    Log.error(FETCH, "Failed to retrieve " + shown + " from remote endpoint. Maximum retry count exceeded." + e.getMessage());
+                    throw e;
+                }
+                Log.error(FETCH, "Failed to retrieve " + shown + " from remote endpoint: " + e.getMessage() + ". Retry attempt " + (tries + 1) + " in "
+                        + RETRY_SECONDS[tries] + " seconds.");
+                Node.pauseBeforeRetry(RETRY_SECONDS[tries] * 1000L);
+            }
+        }
+    }
+
+    private Map<String, Object> fetch(String path) throws IOException {
         String[] login = config.login("event_hub");
         Http.Answer a = Http.call("GET", config.internalData() + path, Map.of("Authorization", Http.basic(login[0], login[1])), null, trust, 30_000);
         Map<String, Object> body = a.status == 200 ? Json.object(a.text()) : null;
         if (body == null) {
-            throw new IOException("HTTP status " + a.status + " for " + path);
+            throw new IOException("Error while retrieving /internal/data/v1" + path.replaceAll("[?].*", "") + ". Received response with status code "
+                    + a.status);
         }
         return body;
     }
@@ -106,27 +126,43 @@ final class Gateway {
     /** A notification from the broker. The pull waits a little, so that the other side has finished writing. */
     void notified(String text) {
         Map<String, Object> event = Json.object(text);
-        if (event == null) {
+        if (event == null || !config.pullsArtifacts()) {
             return;
         }
         if ("REMOVE_API_FROM_GATEWAY".equals(event.get("type"))) {
             byContext.values().removeIf(api -> event.get("apiId").equals(api.get("id")));
             return;
         }
+        boolean tenant = "TENANT".equals(event.get("type"));
         Node.daemon("artifact-pull", () -> {
             Node.sleep(config.toml.number("apim.sync_runtime_artifacts.gateway.event_waiting_time", 5000));
             try {
-                pull((String) event.get("apiId"));
+                if (tenant && config.loadedTenants() != null) {
+                    tenants.load(config.loadedTenants(), (List<?>) fetch("/tenants").get("list"));
+                } else if (!tenant) {
+                    deploy((List<?>) fetch(artifacts((String) event.get("apiId"))).get("list"), false);
+                }
             } catch (IOException e) {
-                Log.error("org.wso2.carbon.apimgt.gateway.InMemoryAPIDeployer", "Error retrieving artifacts for " + event.get("apiId") + ": " + e.getMessage());
+                Log.error("org.wso2.carbon.apimgt.gateway.InMemoryAPIDeployer", "Error retrieving artifacts after an event: " + e.getMessage());
             }
         });
     }
 
-    /** After a lost broker connection: changes made meanwhile are picked up. */
+    void revoked(String text) {
+        Map<String, Object> event = Json.object(text);
+        if (event != null && event.get("token") != null) {
+            revoked.add(String.valueOf(event.get("token")));
+        }
+    }
+
+    /** After a lost broker connection: changes made meanwhile are picked up. A gateway that has given up stays empty. */
     void refresh() {
+        if (!loaded) {
+            return;
+        }
         try {
-            pull(null);
+            deploy((List<?>) fetch(artifacts(null)).get("list"), true);
+            Log.info(STARTUP, "APIs were redeployed after the reconnection to the event hub");
         } catch (IOException e) {
             Log.error(STARTUP, "Error while redeploying APIs after the reconnection: " + e.getMessage());
         }
@@ -136,7 +172,7 @@ final class Gateway {
 
     void serve(Call call) throws Exception {
         if (call.path().equals("/health-check")) {
-            call.send(ready ? 200 : 500, null, new byte[0]);
+            call.send(ready() ? 200 : 500, null, new byte[0]);
             return;
         }
         Map<String, Object> api = null;
@@ -150,6 +186,15 @@ final class Gateway {
         }
         if (api == null) {
             fault(call, 404, "404", "Not Found", "The requested resource is not available.");
+            return;
+        }
+        String domain = String.valueOf(api.get("organization"));
+        if (!Boolean.TRUE.equals(tenants.active(domain))) {
+            fault(call, 403, "900900", "Unclassified Authentication Failure", "Trying to access inactive tenant domain : " + domain);
+            return;
+        }
+        if (call.bearer() != null && revoked.contains(call.bearer())) {
+            fault(call, 401, "900901", "Invalid Credentials", "Access failure for API: " + context + ": the token is revoked");
             return;
         }
         Node.sleep(Long.parseLong(call.query("delay_ms", "0")));

@@ -10,6 +10,7 @@ import standin.base.Node;
 
 /** The client side of brokers: a listener that stays connected to one broker of its list, and a publisher without retry. */
 final class Jms {
+    static final String DECISIONS = "throttleData";
     static final String TOPICS = "notification,keyManager,tokenRevocation,cacheInvalidation,asyncWebhooksData,throttleData";
 
     private Jms() {
@@ -32,13 +33,15 @@ final class Jms {
     static final class Listener {
         private static final String LOGGER = "org.wso2.carbon.apimgt.common.jms.JMSTaskManager";
 
+        private final String topics;
         private final List<String> urls;
         private final String[] login;
         private final BiConsumer<String, String> messages;
         private final Runnable reconnected;
         private volatile String connectedTo;
 
-        Listener(List<String> urls, String[] login, BiConsumer<String, String> messages, Runnable reconnected) {
+        Listener(String topics, List<String> urls, String[] login, BiConsumer<String, String> messages, Runnable reconnected) {
+            this.topics = topics;
             this.urls = urls;
             this.login = login;
             this.messages = messages;
@@ -53,28 +56,28 @@ final class Jms {
         /** Starts again after 10 s, doubling up to 30 s (the product goes up to an hour). */
         private void keepListening() {
             int wait = 10;
-            boolean before = false;
+            boolean missed = false;
             while (true) {
                 for (String url : urls) {
                     try (Lines l = open(url, login)) {
-                        if (!l.ask("SUB " + TOPICS).equals("OK")) {
+                        if (!l.ask("SUB " + topics).equals("OK")) {
                             throw new IOException("subscription refused");
                         }
                         connectedTo = url;
-                        for (String topic : TOPICS.split(",")) {
+                        for (String topic : topics.split(",")) {
                             Log.info("org.wso2.carbon.apimgt.common.jms.JMSListener", "Started to listen on destination : " + topic + " of type topic for listener on " + url);
                         }
                         wait = 10;
-                        if (before) {
+                        if (missed) {
                             reconnected.run();
                         }
-                        before = true;
                         listen(l);
                         Log.warn(LOGGER, "Connection to the broker " + url + " is lost");
                     } catch (IOException | IllegalArgumentException e) {
                         Log.error(LOGGER, "Error while connecting to the JMS provider " + url + ": " + e.getMessage());
                     }
                     connectedTo = null;
+                    missed = true;
                 }
                 Log.info(LOGGER, "Reconnection attempt to the JMS provider in " + wait + " seconds");
                 Node.sleep(wait * 1000L);

@@ -20,6 +20,7 @@ import standin.base.Call;
 import standin.base.Json;
 import standin.base.Log;
 import standin.base.Node;
+import standin.base.Services;
 
 /** The servlet transport (9443 and 9763): which path goes where, and the REST APIs. */
 final class Management {
@@ -27,6 +28,8 @@ final class Management {
     interface Announce {
         void event(String stream, Map<String, Object> event);
     }
+
+    private static final String CHANGED = "Cannot update the name or version or key or definition type of an existing service";
 
     private final AmConfig config;
     private final AmData data;
@@ -43,7 +46,7 @@ final class Management {
         this.signing = signing;
         this.announce = announce;
         this.portals = new Portals(config, data);
-        this.tenantAdmin = new TenantAdmin(data);
+        this.tenantAdmin = new TenantAdmin(data, announce);
     }
 
     void serve(Call call) throws Exception {
@@ -113,8 +116,11 @@ final class Management {
             call.json(200, Json.map("list", data.artifacts(Arrays.asList(call.query("gatewayLabel", "Default").split(",")), call.query("apiId", null))));
         } else if (call.path().endsWith("/tenants")) {
             call.json(200, Json.map("list", activeDomains()));
+        } else if (call.path().endsWith("/revokedjwt")) {
+            call.json(200, Json.map("list", data.revokedTokens()));
         } else if (call.is("POST", "/internal/data/v1/notify")) {
-            announce.event("tokenRevocation", Json.map("type", "TOKEN_REVOCATION", "body", call.bodyText()));
+            Map<String, Object> event = Json.object(call.bodyText());
+            announce.event("tokenRevocation", event == null ? Json.map("type", "TOKEN_REVOCATION") : event);
             call.json(200, Json.map());
         } else {
             error(call, 404, "no such resource");
@@ -151,7 +157,14 @@ final class Management {
             }
             call.json(200, Json.map("count", list.size(), "list", list, "pagination", Json.map("offset", 0, "limit", 25, "total", list.size())));
         } else if (call.method().equals("POST") && path.equals("/apis")) {
-            create(call, user);
+            create(call, user, null);
+        } else if (call.method().equals("POST") && path.equals("/apis/import-service")) {
+            Map<String, String> service = data.service(user.tenant, "SERVICE_KEY", call.query("serviceKey", ""));
+            if (service == null) {
+                error(call, 404, "Requested Service with Id '" + call.query("serviceKey", "") + "' not found");
+            } else {
+                create(call, user, service);
+            }
         } else if (call.method().equals("POST") && path.equals("/apis/change-lifecycle")) {
             data.setState(call.query("apiId", ""), call.query("action", "").equalsIgnoreCase("Publish") ? "PUBLISHED" : "CREATED");
             call.json(200, Json.map("workflowStatus", "APPROVED"));
@@ -167,7 +180,8 @@ final class Management {
         }
     }
 
-    private void create(Call call, AmData.User user) throws Exception {
+    /** With a service of the catalog, the API calls its address and keeps it from being deleted. */
+    private void create(Call call, AmData.User user, Map<String, String> service) throws Exception {
         Map<String, Object> body = Json.object(call.bodyText());
         if (body == null || body.get("name") == null || body.get("context") == null || body.get("version") == null) {
             error(call, 400, "name, context and version are needed");
@@ -175,12 +189,15 @@ final class Management {
         }
         String context = String.valueOf(body.get("context"));
         String id = data.addApi(user, (String) body.get("name"), context.startsWith("/") ? context : "/" + context,
-                String.valueOf(body.get("version")), backend(body));
+                String.valueOf(body.get("version")), service == null ? backend(body) : service.get("SERVICE_URL"));
         if (id == null) {
             error(call, 409, "The API already exists: " + body.get("name") + "-" + body.get("version"));
-        } else {
-            call.json(201, shown(data.api(id)));
+            return;
         }
+        if (service != null) {
+            data.mapService(id, service.get("SERVICE_KEY"), user);
+        }
+        call.json(201, shown(data.api(id)));
     }
 
     private void oneApi(Call call, Map<String, String> api, String action) throws Exception {
@@ -254,6 +271,9 @@ final class Management {
             call.json(200, Json.map("standIn", true, "grantTypes", List.of("client_credentials", "password"), "scopes", List.of("apim:subscribe")));
         } else if (path.equals("/tenants")) {
             List<Object> list = new ArrayList<>();
+            if (call.query("state", "active").equals("active")) {
+                list.add(Json.map("domain", "carbon.super", "status", "ACTIVE"));
+            }
             for (Map<String, String> t : data.tenants()) {
                 if (AmData.active(t) == call.query("state", "active").equals("active")) {
                     list.add(Json.map("domain", t.get("UM_DOMAIN_NAME"), "status", AmData.active(t) ? "ACTIVE" : "INACTIVE"));
@@ -290,35 +310,114 @@ final class Management {
             String key = call.query("key", null), name = call.query("name", null);
             for (Map<String, String> s : data.services(user.tenant)) {
                 if ((key == null || key.equals(s.get("SERVICE_KEY"))) && (name == null || name.equals(s.get("SERVICE_NAME")))) {
-                    list.add(Json.map("id", s.get("UUID"), "name", s.get("SERVICE_NAME"), "version", s.get("SERVICE_VERSION"), "md5", s.get("MD5"),
-                            "serviceKey", s.get("SERVICE_KEY"), "serviceUrl", s.get("SERVICE_URL"), "definitionType", s.get("DEFINITION_TYPE"),
-                            "createdBy", s.get("CREATED_BY"), "usage", 0));
+                    list.add(shown(s, user));
                 }
             }
             call.json(200, Json.map("list", list, "pagination", Json.map("offset", 0, "limit", 25, "total", list.size())));
         } else if (call.method().equals("POST") && path.equals("/services/import")) {
             importServices(call, user);
-        } else if (call.method().equals("DELETE") && path.startsWith("/services/")) {
-            if (data.deleteService(user.tenant, path.substring("/services/".length()))) {
-                call.send(204, null, new byte[0]);
-            } else {
-                error(call, 404, "Service not found");
-            }
         } else {
-            error(call, 404, "no such resource");
+            oneService(call, user, path.split("/"));
         }
     }
 
-    /** A zip with one folder per service (metadata.yaml, definition.yaml), and a verifier with the md5 of each key. */
-    private void importServices(Call call, AmData.User user) throws Exception {
-        Map<String, byte[]> parts = call.parts();
-        Object verifier = parts.containsKey("verifier") ? Json.parse(new String(parts.get("verifier"), StandardCharsets.UTF_8)) : null;
-        if (!parts.containsKey("file") || !(verifier instanceof List)) {
-            error(call, 400, "file and verifier are needed");
+    private Map<String, Object> shown(Map<String, String> s, AmData.User user) throws SQLException {
+        return Json.map("id", s.get("UUID"), "name", s.get("SERVICE_NAME"), "version", s.get("SERVICE_VERSION"), "md5", s.get("MD5"),
+                "serviceKey", s.get("SERVICE_KEY"), "serviceUrl", s.get("SERVICE_URL"), "definitionType", s.get("DEFINITION_TYPE"),
+                "createdBy", s.get("CREATED_BY"), "usage", data.usage(user, s.get("SERVICE_KEY")).size());
+    }
+
+    private void oneService(Call call, AmData.User user, String[] part) throws Exception {
+        Map<String, String> service = part.length < 3 || !part[1].equals("services") ? null : data.service(user.tenant, "UUID", part[2]);
+        if (service == null) {
+            error(call, 404, "Service not found");
             return;
         }
+        List<Map<String, String>> usage = data.usage(user, service.get("SERVICE_KEY"));
+        switch (call.method() + (part.length > 3 ? " " + part[3] : "")) {
+            case "GET":
+                call.json(200, shown(service, user));
+                return;
+            case "GET usage":
+                List<Object> apis = new ArrayList<>();
+                usage.forEach(a -> apis.add(shown(a)));
+                call.json(200, Json.map("count", apis.size(), "list", apis));
+                return;
+            case "DELETE":
+                if (!usage.isEmpty()) {
+                    error(call, 409, "Cannot remove the Service as it is used by one or more APIs");
+                    return;
+                }
+                data.deleteService(user.tenant, part[2]);
+                call.send(204, null, new byte[0]);
+                return;
+            default:
+                error(call, 404, "no such resource");
+        }
+    }
+
+    /**
+     * A zip with one folder per service (metadata.yaml, definition.yaml). The verifier holds the md5 that the caller saw
+     * last: a service that somebody else has changed since is refused, and with it the whole import.
+     */
+    private void importServices(Call call, AmData.User user) throws Exception {
+        Map<String, byte[]> parts = call.parts();
+        if (!parts.containsKey("file")) {
+            error(call, 400, "file is needed");
+            return;
+        }
+        boolean overwrite = Boolean.parseBoolean(call.query("overwrite", "false"));
+        Map<Object, Object> seen = new LinkedHashMap<>();
+        Object verifier = parts.containsKey("verifier") ? Json.parse(new String(parts.get("verifier"), StandardCharsets.UTF_8)) : null;
+        for (Object v : verifier instanceof List && overwrite ? (List<?>) verifier : List.of()) {
+            seen.put(((Map<?, ?>) v).get("key"), ((Map<?, ?>) v).get("md5"));
+        }
+        Map<String, Map<String, byte[]>> folders = unzip(parts.get("file"));
+        List<Map<String, Object>> metas = new ArrayList<>();
+        for (Map<String, byte[]> files : folders.values()) {
+            Map<String, Object> meta = metadata(files.get("metadata.yaml"));
+            meta.putIfAbsent("definitionType", "OAS3");
+            String why = refused(user, meta, files.get("definition.yaml"), overwrite, seen.get(meta.get("key")));
+            if (why != null) {
+                error(call, 400, why);
+                return;
+            }
+            metas.add(meta);
+        }
+        List<Object> imported = new ArrayList<>();
+        for (Map<String, Object> meta : metas) {
+            Map<String, byte[]> files = folders.values().stream().skip(imported.size()).findFirst().orElseThrow();
+            String md5 = Services.md5(files.get("metadata.yaml"), files.get("definition.yaml"));
+            Map<String, String> old = data.service(user.tenant, "SERVICE_KEY", String.valueOf(meta.get("key")));
+            if (old == null || !md5.equals(old.get("MD5"))) {
+                data.saveService(user, meta, md5, files.get("definition.yaml"));
+                Log.info("org.wso2.carbon.apimgt.rest.api.service.catalog.impl.ServicesApiServiceImpl", "Service " + meta.get("name") + " imported for "
+                        + user.domain);
+            }
+            imported.add(Json.map("name", meta.get("name"), "version", meta.get("version"), "serviceKey", meta.get("key"), "md5", md5));
+        }
+        call.json(200, Json.map("count", imported.size(), "list", imported));
+    }
+
+    private String refused(AmData.User user, Map<String, Object> meta, byte[] definition, boolean overwrite, Object seen) throws SQLException {
+        String key = String.valueOf(meta.get("key")), name = String.valueOf(meta.get("name"));
+        if (meta.get("key") == null || meta.get("name") == null || meta.get("serviceUrl") == null || definition == null || definition.length == 0) {
+            return "The Service import has been failed as invalid service definition provided";
+        }
+        Map<String, String> old = data.service(user.tenant, "SERVICE_KEY", key);
+        if (old == null) {
+            Map<String, String> other = data.service(user.tenant, "SERVICE_NAME", name);
+            return other == null || !other.get("SERVICE_VERSION").equals(meta.get("version")) ? null : CHANGED;
+        }
+        return seen != null && !seen.equals(old.get("MD5")) ? "The Service import has been failed since to verifier validation fails"
+                : !overwrite ? "Cannot update existing services when overwrite is false"
+                : !name.equals(old.get("SERVICE_NAME")) || !String.valueOf(meta.get("version")).equals(old.get("SERVICE_VERSION"))
+                        || !String.valueOf(meta.get("definitionType")).equals(old.get("DEFINITION_TYPE")) ? CHANGED : null;
+    }
+
+    private static Map<String, Map<String, byte[]>> unzip(byte[] file) throws IOException {
         Map<String, Map<String, byte[]>> folders = new LinkedHashMap<>();
-        try (ZipInputStream zip = new ZipInputStream(new ByteArrayInputStream(parts.get("file")))) {
+        try (ZipInputStream zip = new ZipInputStream(new ByteArrayInputStream(file))) {
             for (ZipEntry e = zip.getNextEntry(); e != null; e = zip.getNextEntry()) {
                 int slash = e.getName().lastIndexOf('/');
                 if (!e.isDirectory() && slash > 0) {
@@ -327,24 +426,7 @@ final class Management {
                 }
             }
         }
-        List<Object> imported = new ArrayList<>();
-        for (Map<String, byte[]> files : folders.values()) {
-            Map<String, Object> meta = metadata(files.get("metadata.yaml"));
-            String md5 = null;
-            for (Object v : (List<?>) verifier) {
-                if (v instanceof Map && meta.get("key") != null && meta.get("key").equals(((Map<?, ?>) v).get("key"))) {
-                    md5 = String.valueOf(((Map<?, ?>) v).get("md5"));
-                }
-            }
-            if (md5 == null || meta.get("name") == null || meta.get("serviceUrl") == null) {
-                error(call, 400, "The service definition is not valid or the verifier does not match");
-                return;
-            }
-            data.saveService(user, meta, md5, files.get("definition.yaml"));
-            imported.add(Json.map("name", meta.get("name"), "version", meta.get("version"), "serviceKey", meta.get("key"), "md5", md5));
-            Log.info("org.wso2.carbon.apimgt.rest.api.service.catalog.impl.ServicesApiServiceImpl", "Service " + meta.get("name") + " imported for " + user.domain);
-        }
-        call.json(200, Json.map("count", imported.size(), "list", imported));
+        return folders;
     }
 
     private static Map<String, Object> metadata(byte[] yaml) {

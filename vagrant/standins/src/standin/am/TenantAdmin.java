@@ -6,16 +6,21 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import standin.base.Call;
+import standin.base.Json;
 import standin.base.Log;
 
 /** The SOAP admin services a deployer uses: TenantMgtAdminService, and adding users by RemoteUserStoreManagerService. */
 final class TenantAdmin {
+    private static final String LOGGER = "org.wso2.carbon.tenant.mgt.services.TenantMgtAdminService";
+    private static final String EMAIL = "[^@\\s]+@[^@\\s]+[.][^@\\s]+";
     private static final String SERVICE_NS = "http://services.mgt.tenant.carbon.wso2.org";
 
     private final AmData data;
+    private final Management.Announce announce;
 
-    TenantAdmin(AmData data) {
+    TenantAdmin(AmData data, Management.Announce announce) {
         this.data = data;
+        this.announce = announce;
     }
 
     void serve(Call call, AmData.User user) throws IOException, SQLException {
@@ -26,55 +31,97 @@ final class TenantAdmin {
             call.set("WWW-Authenticate", "Basic realm=\"WSO2 API Manager\"").xml(401, fault("Access Denied. Please login first."));
         } else if (service.startsWith("Tenant")) {
             if (user.tenant != AmData.SUPER_TENANT) {
-                call.xml(500, fault("Illegal access attempt: only the super tenant manages tenants"));
+                Log.error(LOGGER, "Security Alert! Non super tenant trying to create a tenant.");
+                call.xml(500, fault("Invalid data."));
             } else {
-                tenants(call);
+                tenants(call, user);
             }
         } else {
             users(call, user);
         }
     }
 
-    private void tenants(Call call) throws IOException, SQLException {
+    private void tenants(Call call, AmData.User caller) throws IOException, SQLException {
         String body = call.bodyText();
         String domain = field(body, "tenantDomain");
+        String operation = operation(body);
         Map<String, String> tenant = domain == null ? null : data.tenant(domain);
-        switch (operation(body)) {
+        switch (operation) {
             case "addTenant":
-                if (domain == null || !domain.matches("[a-z0-9-]+(\\.[a-z0-9-]+)+")) {
-                    call.xml(500, fault("The tenant domain " + domain + " is not valid; a form like example.com is needed"));
-                } else if (tenant != null) {
-                    call.xml(500, fault("A tenant with same domain already exist. Please use a different domain name. tenant domain: " + domain + "."));
-                } else if (field(body, "admin") == null || !String.valueOf(field(body, "adminPassword")).matches("\\S{5,30}")) {
-                    call.xml(500, fault("Invalid tenant admin name or password"));
+                add(call, body, domain, tenant, caller);
+                return;
+            case "updateTenant":
+                if (tenant == null) {
+                    call.xml(500, fault("Error in retrieving the tenant id for the tenant domain: " + domain + "."));
+                } else if (field(body, "email") != null && !field(body, "email").matches(EMAIL)) {
+                    call.xml(500, fault("Invalid email is provided."));
                 } else {
-                    data.addTenant(domain, field(body, "email"), field(body, "admin"), field(body, "adminPassword"));
-                    Log.info("org.wso2.carbon.tenant.mgt.services.TenantMgtAdminService", "Added the tenant '" + domain + "' by 'admin'");
-                    answer(call, "addTenant", "<ns:return>" + data.tenant(domain).get("UM_TENANT_UUID") + "</ns:return>");
+                    Map<String, Object> admin = AmData.tenantAdmin(tenant);
+                    keep(admin, "firstname", field(body, "firstname"));
+                    keep(admin, "lastname", field(body, "lastname"));
+                    data.updateTenant(tenant, field(body, "email") == null ? tenant.get("UM_EMAIL") : field(body, "email"), admin,
+                            field(body, "adminPassword"));
+                    done("Updated", domain, caller);
+                    answer(call, operation, "");
                 }
                 return;
             case "activateTenant":
             case "deactivateTenant":
                 if (tenant == null) {
-                    call.xml(500, fault("Invalid tenant domain " + domain));
+                    call.xml(500, fault("Error in retrieving the tenant id for the tenant domain: " + domain + "."));
                 } else {
-                    data.activate(domain, operation(body).equals("activateTenant"));
-                    Log.info("org.wso2.carbon.tenant.mgt.services.TenantMgtAdminService", operation(body) + " '" + domain + "'");
-                    answer(call, operation(body), "");
+                    data.activate(domain, operation.equals("activateTenant"));
+                    done(operation.equals("activateTenant") ? "Activated" : "Deactivated", domain, caller);
+                    answer(call, operation, "");
                 }
                 return;
             case "getTenant":
-                answer(call, "getTenant", bean(tenant));
+                answer(call, operation, bean(tenant));
                 return;
             case "retrieveTenants":
                 StringBuilder all = new StringBuilder();
                 for (Map<String, String> t : data.tenants()) {
                     all.append(bean(t));
                 }
-                answer(call, "retrieveTenants", all.toString());
+                answer(call, operation, all.toString());
                 return;
             default:
-                call.xml(500, fault("The operation is not known to the stand-in"));
+                call.xml(500, fault("The endpoint reference (EPR) for the Operation not found is " + call.path() + " and the WSA Action = "
+                        + call.header("SOAPAction") + ". If this EPR was previously reachable, please contact the server administrator."));
+        }
+    }
+
+    /** The checks of the product, in its order. A domain without a dot passes. */
+    private void add(Call call, String body, String domain, Map<String, String> tenant, AmData.User caller) throws IOException, SQLException {
+        String why = field(body, "email") == null || !field(body, "email").matches(EMAIL) ? "Invalid email is provided."
+                : domain == null ? "Provided domain name is empty."
+                : domain.startsWith(".") ? "Invalid domain, starting with '.'"
+                : domain.matches(".*[^a-z0-9._-].*") ? "The tenant domain ' " + domain + " ' contains one or more illegal characters. "
+                        + "The valid characters are lowercase letters, numbers, '.', '-' and '_'."
+                : tenant != null || domain.equals("carbon.super") ? "A tenant with same domain already exist. Please use a different domain name. tenant domain: "
+                        + domain + "."
+                : field(body, "admin") == null ? "Error in adding tenant admin: Username is null or not valid."
+                : !String.valueOf(field(body, "adminPassword")).matches("\\S{5,30}") || field(body, "adminPassword") == null
+                        ? "Error in adding tenant admin: Credential not valid. Credential must be a non null string with following format, ^[\\S]{5,30}$" : null;
+        if (why != null) {
+            Log.error(LOGGER, why);
+            call.xml(500, fault(why));
+            return;
+        }
+        data.addTenant(domain, field(body, "email"), Json.map("admin", field(body, "admin"), "firstname", field(body, "firstname"),
+                "lastname", field(body, "lastname")), field(body, "adminPassword"));
+        done("Added", domain, caller);
+        answer(call, "addTenant", "<ns:return>" + data.tenant(domain).get("UM_TENANT_UUID") + "</ns:return>");
+    }
+
+    private void done(String what, String domain, AmData.User caller) throws SQLException {
+        Log.info(LOGGER, what + " the tenant '" + domain + " [" + data.tenant(domain).get("UM_ID") + "]' by '" + caller.name + "'");
+        announce.event("notification", Json.map("type", "TENANT", "domain", domain));
+    }
+
+    private static void keep(Map<String, Object> admin, String name, String value) {
+        if (value != null) {
+            admin.put(name, value);
         }
     }
 
@@ -102,12 +149,25 @@ final class TenantAdmin {
         }
     }
 
-    /** A tenant that is not there is a bean with tenant id 0, as in the product. */
+    /** A tenant that is not there is a bean with tenant id 0 and nil fields, as in the product. */
     private static String bean(Map<String, String> t) {
-        String head = "<ns:return xmlns:ax2=\"http://beans.common.stratos.carbon.wso2.org/xsd\">";
-        return head + (t == null ? "<ax2:active>false</ax2:active><ax2:tenantDomain/><ax2:tenantId>0</ax2:tenantId>"
-                : "<ax2:active>" + AmData.active(t) + "</ax2:active><ax2:email>" + t.get("UM_EMAIL") + "</ax2:email><ax2:tenantDomain>"
-                + t.get("UM_DOMAIN_NAME") + "</ax2:tenantDomain><ax2:tenantId>" + t.get("UM_ID") + "</ax2:tenantId>") + "</ns:return>";
+        Map<String, Object> admin = t == null ? Json.map() : AmData.tenantAdmin(t);
+        return "<ns:return xmlns:ax2=\"http://beans.common.stratos.carbon.wso2.org/xsd\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\""
+                + " xsi:type=\"ax2:TenantInfoBean\">" + element("active", t != null && AmData.active(t)) + element("admin", admin.get("admin"))
+                + element("adminPassword", null) + element("createdDate", t == null || t.get("UM_CREATED_DATE") == null ? null
+                        : t.get("UM_CREATED_DATE").replace(' ', 'T').replaceAll("[.].*", "") + ".000Z")
+                + element("email", t == null ? null : t.get("UM_EMAIL")) + element("firstname", admin.get("firstname"))
+                + element("lastname", admin.get("lastname")) + element("name", t == null ? null : t.get("UM_DOMAIN_NAME"))
+                + element("originatedService", null) + element("successKey", null) + element("tenantDomain", t == null ? null : t.get("UM_DOMAIN_NAME"))
+                + element("tenantId", t == null ? 0 : t.get("UM_ID")) + element("usagePlan", t == null ? null : "") + "</ns:return>";
+    }
+
+    private static String element(String name, Object value) {
+        return value == null ? "<ax2:" + name + " xsi:nil=\"true\"/>" : "<ax2:" + name + ">" + escaped(value.toString()) + "</ax2:" + name + ">";
+    }
+
+    private static String escaped(String text) {
+        return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
     }
 
     private static String operation(String body) {
@@ -126,8 +186,7 @@ final class TenantAdmin {
     }
 
     private static String fault(String why) {
-        return envelope("<soapenv:Fault><faultcode>soapenv:Server</faultcode><faultstring>" + why.replace("&", "&amp;").replace("<", "&lt;")
-                + "</faultstring><detail/></soapenv:Fault>");
+        return envelope("<soapenv:Fault><faultcode>soapenv:Server</faultcode><faultstring>" + escaped(why) + "</faultstring><detail/></soapenv:Fault>");
     }
 
     private static String envelope(String inner) {

@@ -37,6 +37,10 @@ final class InternalApi {
             call.json(faulty.isEmpty() ? 200 : 500, body);
         } else if (call.is("GET", "/liveness") && allowed("liveness_probe", "http", protocol)) {
             call.json(200, Json.map("server", "started"));
+        } else if (call.is("GET", "/standin/state")) {
+            Map<String, Object> state = tasks.state();
+            state.put("node", Node.name());
+            call.json(200, state);
         } else if (call.path().startsWith("/management/") && allowed("management_api", "https http", protocol)) {
             management(call, call.path().substring("/management".length()));
         } else {

@@ -6,6 +6,8 @@ import java.nio.file.Files;
 import java.security.GeneralSecurityException;
 import java.sql.SQLException;
 import java.util.UUID;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import javax.net.ssl.SSLContext;
 import standin.base.Call;
 import standin.base.Coordination;
@@ -73,7 +75,7 @@ public final class MicroIntegrator {
         ServiceCatalog publisher = catalog == null || !catalog.flag("enable", true) ? null
                 : new ServiceCatalog(catalog, trust, toml.text("server.hostname", "localhost"), 8243 + offset);
         Deployment deployment = new Deployment(app -> {
-            app.of("synapse/task").forEach(t -> tasks.add(t.name));
+            app.of("synapse/task").forEach(t -> tasks.add(t.name, interval(t.content)));
             if (publisher != null) {
                 publisher.publish(app);
             }
@@ -89,6 +91,12 @@ public final class MicroIntegrator {
             deployment.keepScanning();
         }
         Node.hang();
+    }
+
+    /** Seconds between two runs of a task; a trigger without an interval (cron, once) counts as ten. */
+    private static long interval(String task) {
+        Matcher m = Pattern.compile("<(?:\\w+:)?trigger[^>]*\\sinterval=\"(\\d+)\"").matcher(task);
+        return m.find() ? Math.max(1, Long.parseLong(m.group(1))) : 10;
     }
 
     private void openKeyStores() throws IOException, GeneralSecurityException {

@@ -2,6 +2,7 @@ package standin.mi;
 
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -21,8 +22,19 @@ import standin.base.Node;
 final class Tasks {
     private static final String LOGGER = "org.wso2.micro.integrator.ntask.core.impl.TaskManager";
 
-    private final Set<String> names = ConcurrentHashMap.newKeySet();
-    private final Set<String> running = new LinkedHashSet<>();
+    /** A task that runs here: how often it has fired since this node began to run it, and when last. */
+    private static final class Run {
+        final long seconds;
+        long fired;
+        long last = System.currentTimeMillis();
+
+        Run(long seconds) {
+            this.seconds = seconds;
+        }
+    }
+
+    private final Map<String, Long> names = new ConcurrentHashMap<>();
+    private final Map<String, Run> running = new LinkedHashMap<>();
     private Database db;
     private Coordination coordination;
     private String node;
@@ -34,11 +46,11 @@ final class Tasks {
     }
 
     List<String> names() {
-        return new ArrayList<>(names);
+        return new ArrayList<>(names.keySet());
     }
 
-    void add(String name) {
-        names.add(name);
+    void add(String name, long seconds) {
+        names.put(name, seconds);
         if (db == null) {
             run(name);
             return;
@@ -52,13 +64,40 @@ final class Tasks {
         }
     }
 
-    private void run(String name) {
-        if (running.add(name)) {
+    private synchronized void run(String name) {
+        if (!running.containsKey(name)) {
+            running.put(name, new Run(names.get(name)));
             Log.info(LOGGER, "Task scheduled: [ESB_TASK][" + name + "]");
         }
     }
 
+    private synchronized void fire() {
+        long now = System.currentTimeMillis();
+        for (Run r : running.values()) {
+            if (now - r.last >= r.seconds * 1000) {
+                r.fired++;
+                r.last = now;
+            }
+        }
+    }
+
+    /** Which tasks this node has, and which of them it runs. */
+    synchronized Map<String, Object> state() {
+        Map<String, Object> out = new LinkedHashMap<>();
+        for (String name : names.keySet()) {
+            Run r = running.get(name);
+            out.put(name, Json.map("running", r != null, "fired", r == null ? 0 : r.fired));
+        }
+        return Json.map("nodeId", node, "leader", coordination != null && coordination.leader(), "tasks", out);
+    }
+
     void start() {
+        Node.daemon("tasks", () -> {
+            while (true) {
+                Node.sleep(500);
+                fire();
+            }
+        });
         if (db == null) {
             return;
         }
@@ -85,13 +124,13 @@ final class Tasks {
         String one = live.isEmpty() ? node : new ArrayList<>(live).get(new Random().nextInt(live.size()));
         for (Map<String, String> row : db.select("COORDINATED_TASK_TABLE", Json.map())) {
             Map<String, Object> key = Json.map("TASK_NAME", row.get("TASK_NAME"));
-            if (!names.contains(row.get("TASK_NAME"))) {
+            if (!names.containsKey(row.get("TASK_NAME"))) {
                 db.delete("COORDINATED_TASK_TABLE", key);
             } else if (row.get("DESTINED_NODE_ID") == null || !live.contains(row.get("DESTINED_NODE_ID"))) {
                 db.update("COORDINATED_TASK_TABLE", Json.map("DESTINED_NODE_ID", one, "TASK_STATE", "NONE"), key);
             }
         }
-        for (String name : names) {
+        for (String name : names.keySet()) {
             if (db.select("COORDINATED_TASK_TABLE", Json.map("TASK_NAME", name)).isEmpty()) {
                 db.insert("COORDINATED_TASK_TABLE", Json.map("TASK_NAME", name, "TASK_STATE", "NONE"));
             }
@@ -101,17 +140,21 @@ final class Tasks {
     private void takeOwn() throws SQLException {
         Set<String> mine = new LinkedHashSet<>();
         for (Map<String, String> row : db.select("COORDINATED_TASK_TABLE", Json.map("DESTINED_NODE_ID", node))) {
-            if (names.contains(row.get("TASK_NAME"))) {
+            if (names.containsKey(row.get("TASK_NAME"))) {
                 mine.add(row.get("TASK_NAME"));
                 run(row.get("TASK_NAME"));
                 db.update("COORDINATED_TASK_TABLE", Json.map("TASK_STATE", "RUNNING"), Json.map("TASK_NAME", row.get("TASK_NAME"), "DESTINED_NODE_ID", node));
             }
         }
-        running.retainAll(mine);
+        keepOnly(mine);
+    }
+
+    private synchronized void keepOnly(Set<String> mine) {
+        running.keySet().retainAll(mine);
     }
 
     /** Without the database nothing that is coordinated may run. */
     void pause() {
-        running.clear();
+        keepOnly(Set.of());
     }
 }

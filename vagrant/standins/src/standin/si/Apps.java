@@ -11,6 +11,7 @@ import java.util.function.Consumer;
 import standin.base.Json;
 import standin.base.Log;
 import standin.base.Node;
+import standin.base.Services;
 import standin.base.Web;
 
 /** The siddhi-files folder; the sources of its applications are open on the active node only. */
@@ -23,7 +24,13 @@ final class Apps {
     private final Map<String, Long> seen = new LinkedHashMap<>();
     private final Map<String, List<Web>> open = new LinkedHashMap<>();
     private final Consumer<SiddhiApp> onEvent;
+    private Services catalog;
     private boolean active;
+
+    /** From here on, applications that describe a service are told to the catalog, and so is their end, on either node. */
+    void publishTo(Services catalog) {
+        this.catalog = catalog;
+    }
 
     Apps(Consumer<SiddhiApp> onEvent) {
         this.onEvent = onEvent;
@@ -54,6 +61,9 @@ final class Apps {
         if (app != null) {
             close(file);
             Log.info(LOGGER, "Siddhi App " + app.name + " undeployed successfully");
+            if (catalog != null && app.serviceKey() != null) {
+                catalog.withdraw(app.serviceKey());
+            }
         }
     }
 
@@ -66,6 +76,9 @@ final class Apps {
                 openSources(name, app);
             }
             Log.info(LOGGER, "Siddhi App " + app.name + " deployed successfully");
+            if (catalog != null && app.serviceKey() != null) {
+                catalog.publish(Map.of(app.name, app.service()));
+            }
         } catch (IOException e) {
             deployed.remove(name);
             failed.put(name, e.getMessage());

@@ -17,6 +17,7 @@ import standin.base.Json;
 import standin.base.Lines;
 import standin.base.Log;
 import standin.base.Node;
+import standin.base.Services;
 import standin.base.Tls;
 import standin.base.Tree;
 import standin.base.Web;
@@ -72,6 +73,7 @@ public final class StreamingIntegrator {
         try {
             openState();
             joinCluster();
+            openCatalog();
         } catch (SQLException | ReflectiveOperationException | IOException | RuntimeException | Coordination.DuplicateNode e) {
             Log.error("org.wso2.carbon.streaming.integrator.core.internal.ServiceComponent", "Error while starting: " + e.getMessage(), e);
             Node.hang();
@@ -143,6 +145,22 @@ public final class StreamingIntegrator {
                     : StateStore.inDatabase(open(source), yaml.text("state.persistence.config.table", "PERSISTENCE_TABLE"), postgres(source), keep);
         } else {
             state = StateStore.inFiles(yaml.text("state.persistence.config.location", "siddhi-app-persistence"), keep);
+        }
+    }
+
+    /** Basic auth with the login of a tenant's user; the trust store is the one that carbon.sh names. */
+    private void openCatalog() throws IOException {
+        String p = "service.catalog.configs.";
+        if (!yaml.flag(p + "enabled", false)) {
+            return;
+        }
+        try {
+            apps.publishTo(new Services("org.wso2.carbon.streaming.integrator.core.internal.asyncapi.ServiceCatalogPublisher",
+                    "https://" + yaml.text(p + "hostname", "localhost") + ":" + yaml.number(p + "port", 9443), yaml.text(p + "username", ""),
+                    yaml.text(p + "password", ""), Tls.client(new File(System.getProperty("javax.net.ssl.trustStore", "")), "JKS",
+                            System.getProperty("javax.net.ssl.trustStorePassword", ""))));
+        } catch (GeneralSecurityException e) {
+            throw new IOException("trust store: " + e.getMessage(), e);
         }
     }
 
