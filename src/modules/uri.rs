@@ -1,6 +1,6 @@
 //! `uri`: asks a web server, once or until it answers as it should.
 
-use super::shared::patience::{Patience, spoken};
+use super::shared::patience::{Attempt, insist};
 use super::shared::words::{Statuses, seconds};
 use super::{Kind, Module};
 use crate::system::{Request, Result, System, tail};
@@ -108,25 +108,17 @@ uri:
 
     fn check(&self, system: &System) -> Result<Vec<String>> {
         let request = self.request()?;
-        let patience = Patience::new(system, self.retry_for);
-        loop {
-            let failure = match self.ask(system, &request) {
-                Ok(answer) => {
-                    self.note(system, &answer);
-                    match self.status_code.0.contains(&answer.status) {
-                        true => return Ok(vec![]),
-                        false => self.wrong_status(&request, &answer),
-                    }
-                }
-                Err(failure) => failure,
+        insist(system, self.retry_for, || {
+            let answer = match self.ask(system, &request) {
+                Ok(answer) => answer,
+                Err(failure) => return Ok(Attempt::NotYet(failure)),
             };
-            if patience.is_over() {
-                return Err(failure);
-            }
-            let waited = spoken(patience.waited());
-            system.progress(&format!("waiting since {waited}: {}", failure.message));
-            patience.rest(Duration::from_secs(2));
-        }
+            self.note(system, &answer);
+            Ok(match self.status_code.0.contains(&answer.status) {
+                true => Attempt::Done(vec![]),
+                false => Attempt::NotYet(self.wrong_status(&request, &answer)),
+            })
+        })
     }
 
     fn apply(&self, _: &System, _: String) -> Result<()> {

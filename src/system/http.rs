@@ -1,7 +1,7 @@
 //! Asking over HTTP: names go through `resolve`, trust comes from the host's own certificates.
 //!
-//! A rehearsal answers `METHOD URL` from its table: the exit code is the status, stdout the body, and
-//! exit code 0 means that nobody answered.
+//! A rehearsal answers `METHOD URL`, for SOAP `METHOD URL ACTION`, from its table: the exit code is the status,
+//! stdout the body, and exit code 0 means that nobody answered.
 
 use super::{Command, Result, System, resolve, together};
 use crate::wire::Failure;
@@ -64,6 +64,12 @@ impl Request {
             .filter(move |_| !explicit)
             .chain(self.headers.iter().cloned())
     }
+}
+
+/// The host that an address names.
+pub fn host_of(url: &str) -> Option<String> {
+    let address: ureq::http::Uri = url.parse().ok()?;
+    address.host().map(str::to_owned)
 }
 
 /// The answer, whatever its status. The body is read by whoever wants it.
@@ -141,10 +147,11 @@ impl System {
     }
 
     fn rehearse_answer(&self, request: &Request) -> Result<Response> {
-        let output = self.run(&Command::new([
-            request.method.as_str(),
-            request.url.as_str(),
-        ]))?;
+        // Of SOAP's operations, which share an address, this header tells which is meant.
+        let action = request.headers.iter().find(|(name, _)| name == "SOAPAction");
+        let action = action.map(|(_, action)| action.trim_matches('"'));
+        let words = [request.method.as_str(), request.url.as_str()];
+        let output = self.run(&Command::new(words.into_iter().chain(action)))?;
         match u16::try_from(output.code) {
             Ok(status) if status > 0 => Ok(Response {
                 status,

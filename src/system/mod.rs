@@ -22,7 +22,7 @@ mod users;
 
 pub use command::{Answer, Command, Output, tail};
 pub use files::{Kind as FileKind, Meta, digest_of, failed, hex, ourselves};
-pub use http::{Request, Response, Text};
+pub use http::{Request, Response, Text, host_of};
 pub use knock::{Knock, Knocked, Want};
 pub use notes::Notes;
 pub use pem::certificates;

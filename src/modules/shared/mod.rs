@@ -1,5 +1,6 @@
 //! What several modules need and no module is. Not in the list.
 
+pub mod apim;
 pub mod attributes;
 pub mod content;
 pub mod delivered;
@@ -11,6 +12,7 @@ pub mod patience;
 pub mod permissions;
 pub mod placed;
 pub mod program;
+pub mod soap;
 pub mod sql;
 pub mod unit;
 pub mod words;

@@ -1,6 +1,7 @@
 //! Waiting with an end. In a rehearsal nothing sleeps: pauses only move this clock.
 
-use crate::system::System;
+use crate::system::{Result, System};
+use crate::wire::Failure;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,35 @@ impl<'a> Patience<'a> {
                 .set(self.rehearsed.get() + pause.max(Duration::from_millis(1))),
             false => std::thread::sleep(pause),
         }
+    }
+}
+
+/// What came of one try.
+pub enum Attempt<T> {
+    Done(T),
+    /// Not yet: why, in case it stays so.
+    NotYet(Failure),
+}
+
+/// Tries until it is done or `limit` is over, and says meanwhile what it waits for. A failure that `attempt`
+/// returns ends the wait at once: time does not mend it.
+pub fn insist<T>(
+    system: &System,
+    limit: Duration,
+    mut attempt: impl FnMut() -> Result<Attempt<T>>,
+) -> Result<T> {
+    let patience = Patience::new(system, limit);
+    loop {
+        let failure = match attempt()? {
+            Attempt::Done(value) => return Ok(value),
+            Attempt::NotYet(failure) => failure,
+        };
+        if patience.is_over() {
+            return Err(failure);
+        }
+        let waited = spoken(patience.waited());
+        system.progress(&format!("waiting since {waited}: {}", failure.message));
+        patience.rest(Duration::from_secs(2));
     }
 }
 
