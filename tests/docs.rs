@@ -277,6 +277,7 @@ apim_db_password: Example.4
 apim_home: /opt/wso2/apim
 apim_user: wso2carbon
 db_password: Example.2
+tenant_password: Example.5
 truststore_password: Example.3
 ";
 

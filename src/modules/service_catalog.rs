@@ -86,7 +86,7 @@ impl Module for ServiceCatalog {
 service_catalog:
   url: https://localhost:9443
   user: admin@acme.example.com
-  password: \"{{ acme_admin_password }}\"
+  password: \"{{ tenant_password }}\"
   host: mi.acme.example.com
   state: absent
   validate_certs: false

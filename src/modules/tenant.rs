@@ -111,10 +111,10 @@ impl Module for Tenant {
 tenant:
   url: https://localhost:9443
   user: admin
-  password: \"{{ wso2_admin_password }}\"
+  password: \"{{ admin_password }}\"
   domain: acme.example.com
   admin: admin
-  admin_password: \"{{ acme_admin_password }}\"
+  admin_password: \"{{ tenant_password }}\"
   email: admin@acme.example.com
   validate_certs: false
   retry_for: 120
