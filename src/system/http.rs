@@ -148,7 +148,10 @@ impl System {
 
     fn rehearse_answer(&self, request: &Request) -> Result<Response> {
         // Of SOAP's operations, which share an address, this header tells which is meant.
-        let action = request.headers.iter().find(|(name, _)| name == "SOAPAction");
+        let action = request
+            .headers
+            .iter()
+            .find(|(name, _)| name == "SOAPAction");
         let action = action.map(|(_, action)| action.trim_matches('"'));
         let words = [request.method.as_str(), request.url.as_str()];
         let output = self.run(&Command::new(words.into_iter().chain(action)))?;
