@@ -1,10 +1,11 @@
 //! `gate`: waits until a service is ready to serve, and gives up as soon as it never will be.
 //!
-//! Ready is a ladder: the process, its own log, its ports, its answers. A process that ended, came
+//! Ready is a ladder: the process, its own log, its ports, its connections, its answers. A process that ended, came
 //! back or wrote a fatal line ends the wait at once: no operator should watch a dead node for ten minutes.
 
 use super::shared::log::{self, Boot};
 use super::shared::patience::{Patience, spoken};
+use super::shared::sockets::{self, Socket, State};
 use super::shared::unit::{self, Unit};
 use super::shared::words::{Statuses, seconds};
 use super::{Kind, Module};
@@ -14,6 +15,8 @@ use regex::Regex;
 use serde::Deserialize;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -33,6 +36,8 @@ pub struct Gate {
     log: Option<Log>,
     #[serde(default)]
     ports: Vec<Port>,
+    #[serde(default)]
+    established: Vec<Established>,
     #[serde(default)]
     http: Vec<Http>,
 }
@@ -54,6 +59,15 @@ struct Log {
 enum Port {
     Number(u16),
     Elsewhere(String),
+}
+
+/// A connection that this host must have to one of several others: what listens there would be missed otherwise.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Established {
+    /// Addresses, not names.
+    to: Vec<IpAddr>,
+    port: u16,
 }
 
 #[derive(Debug, Deserialize)]
@@ -108,6 +122,8 @@ gate:
     started: 'WSO2 Carbon started in \\d+ sec'
     fatal: ['BindException', 'CARBON is supported only between JDK']
   ports: [9443, 8243]
+  established:
+    - { to: [10.0.1.11, 10.0.1.12], port: 5672 }
   http:
     - url: https://localhost:9443/api/am/gateway/v2/server-startup-healthcheck
       times: 3
@@ -237,6 +253,9 @@ impl<'a> Watch<'a> {
                 return Ok(Some(Missing::new(format!("port {number} of {host}"))));
             }
         }
+        if let Some(missing) = self.connections()? {
+            return Ok(Some(Missing::new(missing)));
+        }
         // All are asked each time, so that their rows grow side by side.
         let missing: Vec<_> = self
             .http
@@ -279,6 +298,16 @@ impl<'a> Watch<'a> {
         }
         let waits = log.started.is_some() && !*log.has_started.borrow();
         Ok(waits.then(|| "the log to say that it has started".to_owned()))
+    }
+
+    fn connections(&self) -> Result<Option<String>> {
+        if self.gate.established.is_empty() {
+            return Ok(None);
+        }
+        let mut sockets = sockets::all(self.system)?;
+        sockets.retain(|s| s.state == State::Established);
+        let missing = self.gate.established.iter().find(|e| !e.is_among(&sockets));
+        Ok(missing.map(ToString::to_string))
     }
 
     fn in_vain_by(&self, words: &str) -> Failure {
@@ -388,6 +417,25 @@ impl Gate {
                 .map(|f| log::pattern(f))
                 .collect::<Result<_>>()?,
         }))
+    }
+}
+
+impl Established {
+    fn is_among(&self, sockets: &[Socket]) -> bool {
+        let is_it = |s: &Socket| s.remote.1 == self.port && self.to.contains(&s.remote.0);
+        sockets.iter().any(is_it)
+    }
+}
+
+impl fmt::Display for Established {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let to: Vec<String> = self.to.iter().map(ToString::to_string).collect();
+        write!(
+            f,
+            "a connection to port {} of {}",
+            self.port,
+            to.join(" or ")
+        )
     }
 }
 

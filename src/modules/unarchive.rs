@@ -44,6 +44,9 @@ pub struct Unarchive {
     /// Files that others may change: only made when missing.
     #[serde(default)]
     keep: Vec<String>,
+    /// Files that others may change and remove: made when the archive is unpacked, and never again.
+    #[serde(default)]
+    once: Vec<String>,
     /// Leading folders to drop from the names in the archive.
     #[serde(default)]
     strip: usize,
@@ -156,9 +159,10 @@ impl Unarchive {
 
     fn judge(&self, system: &System, things: &Things) -> Result<Vec<Change>> {
         let keep = globs("keep", &self.keep)?;
+        let once = globs("once", &self.once)?;
         let owner = self.owner(system)?;
         let mut drift = Drift::default();
-        for (path, thing) in things {
+        for (path, thing) in things.iter().filter(|(path, _)| !once.is_match(path)) {
             match self.look(system, path, thing, &keep)? {
                 Sight::Lost => drift.lost(path),
                 Sight::Theirs => {}

@@ -13,6 +13,7 @@ pub mod permissions;
 pub mod placed;
 pub mod program;
 pub mod soap;
+pub mod sockets;
 pub mod sql;
 pub mod unit;
 pub mod words;
