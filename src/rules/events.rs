@@ -1,6 +1,6 @@
 //! How events travel between the nodes of API-M: throttling, deployments, revocations.
 
-use super::node::{Node, Setting};
+use super::node::{Component, Node, Setting};
 use super::{Finding, Rule, Severity, Site, Stage, ports};
 
 pub const RULES: &[Rule] = &[
@@ -64,6 +64,15 @@ pub fn address_of(url: &str) -> Option<(&str, u16)> {
     Some((host, port.trim_end_matches('/').parse().ok()?))
 }
 
+/// Who must be in a list of groups. Calls are counted by the traffic managers, where those are hosts of their own.
+fn receivers<'s>(site: &'s Site, list: &str) -> Vec<&'s Node> {
+    let managers: Vec<&Node> = site.of(Component::TrafficManager).collect();
+    match list.starts_with("apim.throttling.") && !managers.is_empty() {
+        true => managers,
+        false => site.event_hubs().collect(),
+    }
+}
+
 fn groups(site: &Site) -> Vec<Finding> {
     let mut found = Vec::new();
     for node in site.apim() {
@@ -78,7 +87,7 @@ fn groups(site: &Site) -> Vec<Finding> {
                 .flat_map(Setting::texts)
                 .filter_map(address_of)
                 .collect();
-            for hub in site.event_hubs() {
+            for hub in receivers(site, list) {
                 let address = site.address(&hub.host);
                 let port = u16::try_from(9611 + ports::offset(hub)).unwrap_or_default();
                 let wanted = [(address, port), (hub.host.as_str(), port)];

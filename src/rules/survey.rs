@@ -271,7 +271,10 @@ fn peers(site: &Site, nodes: Vec<&Node>) -> Vec<wire::PeerRequest> {
     };
     for node in nodes {
         let hubs = site.event_hubs().filter(|_| node.component.is_apim());
-        let others = site.peers(node).into_iter().chain(hubs);
+        // Gateways alone speak to traffic managers.
+        let managers = site.of(Component::TrafficManager);
+        let managers = managers.filter(|_| node.component == Component::Gateway);
+        let others = site.peers(node).into_iter().chain(hubs).chain(managers);
         for peer in others.filter(|peer| peer.host != node.host) {
             for port in ports::of(peer).into_iter().filter(|p| p.is_for_peers) {
                 ask(&peer.host, site.address(&peer.host), port.number, |p| {
