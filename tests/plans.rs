@@ -20,6 +20,16 @@ fn standard_ha_without_streaming() {
     snapshot("standard-ha", "inventories/standard-ha-mi.yaml");
 }
 
+#[test]
+fn simple_scalable() {
+    snapshot("simple-scalable", "inventories/simple-scalable.yaml");
+}
+
+#[test]
+fn simple_scalable_with_traffic_managers() {
+    snapshot("simple-scalable", "inventories/simple-scalable-large.yaml");
+}
+
 /// Nodes of one cluster differ only where the product wants it; anything else is a copy that went wrong.
 /// The keys: `reference` section 4.3 of API-M's active-active page, MI's node id, SI's id and address.
 #[test]
@@ -117,17 +127,40 @@ fn shown(plan: &Plan) -> String {
     let mut text = String::new();
     for play in &plan.plays {
         writeln!(text, "play {}", play.name).unwrap();
+        let mut before: Vec<(&str, String)> = vec![];
         for (number, batch) in play.batches.iter().enumerate() {
             for (host, lines) in &batch.hosts {
                 writeln!(text, "\n  batch {} host {host}", number + 1).unwrap();
+                let mut all = String::new();
                 for line in lines {
-                    show_line(&mut text, line);
+                    show_line(&mut all, line);
                 }
+                match twin(&all, &before) {
+                    Some((other, rest)) => {
+                        writeln!(text, "    as {other}, but for\n{rest}").unwrap();
+                    }
+                    None => text += &all,
+                }
+                before.push((host, all));
             }
         }
         text.push('\n');
     }
     text
+}
+
+/// The host before that is told what this one is, but for a few lines; and those lines.
+fn twin<'h>(text: &str, before: &[(&'h str, String)]) -> Option<(&'h str, String)> {
+    let count = text.lines().count();
+    let alike = before.iter().filter(|(_, b)| b.lines().count() == count);
+    let differing = |other: &str| -> Vec<String> {
+        let lines = text.lines().zip(other.lines());
+        let own = lines.filter(|(line, other)| line != other);
+        own.map(|(line, _)| line.to_owned()).collect()
+    };
+    let found = alike.map(|(host, other)| (*host, differing(other)));
+    let (host, rest) = found.min_by_key(|(_, rest)| rest.len())?;
+    (rest.len() * 5 < count).then(|| (host, rest.join("\n")))
 }
 
 fn show_line(text: &mut String, line: &Line) {

@@ -27,6 +27,10 @@ pub fn packs(dir: &Path) -> PathBuf {
         "wso2am-4.5.0",
         &["dbscripts/mysql.sql", "dbscripts/apimgt/mysql.sql"],
     );
+    for name in ["wso2am-acp", "wso2am-universal-gw", "wso2am-tm"] {
+        let scripts = ["dbscripts/mysql.sql", "dbscripts/apimgt/mysql.sql"];
+        pack(&packs, &format!("{name}-4.5.0"), &scripts);
+    }
     pack(
         &packs,
         "wso2mi-4.4.0",
@@ -37,7 +41,8 @@ pub fn packs(dir: &Path) -> PathBuf {
     packs
 }
 
-fn pack(dir: &Path, name: &str, members: &[&str]) {
+/// A pack that holds some files, with its name for content.
+pub fn pack(dir: &Path, name: &str, members: &[&str]) {
     let file = fs::File::create(dir.join(format!("{name}.zip"))).unwrap();
     let mut zip = zip::ZipWriter::new(file);
     let options = zip::write::SimpleFileOptions::default();
