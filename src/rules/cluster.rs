@@ -37,31 +37,30 @@ fn gateway_ids(site: &Site) -> Vec<Finding> {
 
 fn node_ids(site: &Site) -> Vec<Finding> {
     let ids = site.nodes.iter().filter_map(|node| {
-        let written = match node.component {
-            Component::Mi => node.get("cluster_config.node_id"),
-            Component::Si => node.get("wso2.carbon.id"),
-            _ => return None,
+        let span = match written_id(node) {
+            Some(written) => written.span(),
+            None => &node.settings.as_ref().ok()?.span,
         };
-        let id = stronger_id(node).or_else(|| written.and_then(Setting::text))?;
-        let span = written.map_or_else(
-            || node.settings.as_ref().ok().map(|s| &s.span),
-            |s| Some(s.span()),
-        )?;
-        Some((id.to_owned(), node, span))
+        Some((node_id(node)?.to_owned(), node, span))
     });
     twice(ids, "node id")
 }
 
-/// MI asks the JVM's properties and the environment before its file. Source: wso2/micro-integrator, DataHolder.
-fn stronger_id(node: &Node) -> Option<&str> {
-    if node.component != Component::Mi {
-        return None;
+/// By which the others of its cluster know a node of MI or SI.
+pub fn node_id(node: &Node) -> Option<&str> {
+    let stronger = match node.component {
+        Component::Mi => node.property("nodeId"),
+        _ => None,
+    };
+    stronger.or_else(|| written_id(node)?.text())
+}
+
+fn written_id(node: &Node) -> Option<Setting<'_>> {
+    match node.component {
+        Component::Mi => node.get("cluster_config.node_id"),
+        Component::Si => node.get("wso2.carbon.id"),
+        _ => None,
     }
-    let options = node.environment.get("JAVA_OPTS").map_or("", String::as_str);
-    let property = options
-        .split_whitespace()
-        .find_map(|option| option.strip_prefix("-DnodeId="));
-    property.or_else(|| node.environment.get("nodeId").map(String::as_str))
 }
 
 fn twice<'s>(

@@ -41,7 +41,7 @@ pub const RULES: &[Rule] = &[
 const SHARED: [&str; 2] = ["apim_db", "shared_db"];
 
 /// The coordination schema of an integration node.
-fn coordination(node: &Node) -> Option<Setting<'_>> {
+pub fn coordination(node: &Node) -> Option<Setting<'_>> {
     match node.component {
         Component::Mi => node.datasource("WSO2_COORDINATION_DB")?.get("url"),
         Component::Si => node

@@ -22,6 +22,14 @@ mod running;
 mod settings;
 mod versions;
 
+mod apps;
+mod probes;
+mod catalog;
+mod coordination;
+mod integration;
+mod si;
+mod units;
+
 pub use accepted::{ACCEPTED, Accepted};
 pub use gather::gather;
 pub use judge::{Judgeable, Judged, Unjudged, Verdicts, judge};
@@ -122,6 +130,13 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         running::RULES,
         settings::RULES,
         versions::RULES,
+        apps::RULES,
+        probes::RULES,
+        catalog::RULES,
+        coordination::RULES,
+        integration::RULES,
+        si::RULES,
+        units::RULES,
     ];
     topics.into_iter().flatten()
 }

@@ -111,6 +111,8 @@ pub struct Node {
     pub settings: Result<source::Node, Box<Problem>>,
     /// Of the unit and its environment file, in their order; secrets are among them.
     pub environment: IndexMap<String, String>,
+    /// Seconds between a stop and the next start, as the run waits.
+    pub settle: u64,
     /// Every file of the node.
     pub files: Vec<Written>,
 }
@@ -151,6 +153,7 @@ impl Node {
             release,
             settings: settings_of(settings),
             environment: environment_of(&files, unit),
+            settle: params.get("settle").map_or(0, whole),
             files,
         })
     }
@@ -186,6 +189,17 @@ impl Node {
         all.find(|s| s.get(key).and_then(Setting::text) == Some(name))
     }
 
+    /// Of the process: a `-D` of its JVM, or its environment. MI asks them in this order, and its file last.
+    /// Source: wso2/micro-integrator, DataHolder.
+    pub fn property(&self, name: &str) -> Option<&str> {
+        let options = self.environment.get("JAVA_OPTS").map_or("", String::as_str);
+        let given = options.split_whitespace().find_map(|option| {
+            let property = option.strip_prefix("-D")?;
+            property.strip_prefix(name)?.strip_prefix('=')
+        });
+        given.or_else(|| self.environment.get(name).map(String::as_str))
+    }
+
     /// A directive of the unit that the run writes.
     pub fn unit(&self, name: &str) -> Option<&str> {
         directive(unit_of(&self.files, &self.service)?, name)
@@ -204,6 +218,12 @@ impl Node {
         let mut numbers = self.version.as_deref()?.split(['.', '+', '-']);
         Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
     }
+}
+
+/// Parameters may be written as texts.
+fn whole(value: &Value) -> u64 {
+    let text = || value.as_str()?.trim().parse().ok();
+    value.as_u64().or_else(text).unwrap_or_default()
 }
 
 /// A place in a node's settings.

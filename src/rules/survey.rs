@@ -236,7 +236,7 @@ fn questions(node: &Node) -> Vec<wire::HttpRequest> {
     }
 }
 
-fn decoded(text: &str) -> Option<String> {
+pub(super) fn decoded(text: &str) -> Option<String> {
     use base64::Engine as _;
     let bytes = base64::engine::general_purpose::STANDARD
         .decode(text)
