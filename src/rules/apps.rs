@@ -42,7 +42,10 @@ const PORT: &str = r#"(?i)receiver\.url\s*=\s*['"][a-z]+://[^/:'"]*:(\d+)"#;
 fn misnamed(node: &Node, file: &Written, name: &Regex) -> Option<Finding> {
     let stem = Path::new(&file.dest).file_stem()?.to_str()?;
     let Some(text) = &file.text else {
-        return Some(Finding::unjudged(&node.host, format!("{} is no text", file.dest)));
+        return Some(Finding::unjudged(
+            &node.host,
+            format!("{} is no text", file.dest),
+        ));
     };
     let Some(named) = name.captures(&text.text).and_then(|c| c.get(1)) else {
         return Some(node.finds(format!("{stem}.siddhi has no @App:name")));
@@ -55,14 +58,21 @@ fn misnamed(node: &Node, file: &Written, name: &Regex) -> Option<Finding> {
 
 /// Sources may share a port with each other, not with what is no source.
 fn taken_ports(site: &Site, node: &Node, file: &Written, port: &Regex) -> Vec<Finding> {
-    let Some(text) = &file.text else { return vec![] };
+    let Some(text) = &file.text else {
+        return vec![];
+    };
     let mut found = Vec::new();
     let numbers = port.captures_iter(&text.text).filter_map(|c| c.get(1));
     for number in numbers {
         for other in site.nodes.iter().filter(|n| n.host == node.host) {
-            let taken = ports::of(other).into_iter().find(|p| number.as_str().parse() == Ok(p.number));
+            let taken = ports::of(other)
+                .into_iter()
+                .find(|p| number.as_str().parse() == Ok(p.number));
             if let Some(taken) = taken {
-                let what = format!("a source wants port {}, which {} has ({})", taken.number, other.service, taken.what);
+                let what = format!(
+                    "a source wants port {}, which {} has ({})",
+                    taken.number, other.service, taken.what
+                );
                 found.push(node.finds(what).at(&Span::new(text, number.range())));
             }
         }

@@ -34,8 +34,14 @@ pub const RULES: &[Rule] = &[
         fix: "leave one",
         source: "wso2/product-integrator-mi v4.4.0, initializer, ServiceCatalogUtils",
         check: |site| {
-            let further = site.mi().filter_map(|n| n.list("service_catalog").into_iter().nth(1));
-            further.map(|second| second.finds("there is a second [[service_catalog]], which MI ignores")).collect()
+            let further = site
+                .mi()
+                .filter_map(|n| n.list("service_catalog").into_iter().nth(1));
+            further
+                .map(|second| {
+                    second.finds("there is a second [[service_catalog]], which MI ignores")
+                })
+                .collect()
         },
     },
 ];
@@ -59,12 +65,20 @@ fn tenants(site: &Site) -> Vec<Finding> {
         let Some(user) = catalog(node).and_then(|table| table.get("username")) else {
             continue;
         };
-        let of_user = user.text().and_then(|name| name.rsplit_once('@')).map_or(SUPER, |(_, tenant)| tenant);
+        let of_user = user
+            .text()
+            .and_then(|name| name.rsplit_once('@'))
+            .map_or(SUPER, |(_, tenant)| tenant);
         let host = site.hosts.get(&node.host);
-        let tenant = host.and_then(|h| h.variable("tenant_domain")).and_then(Value::as_str);
+        let tenant = host
+            .and_then(|h| h.variable("tenant_domain"))
+            .and_then(Value::as_str);
         let of_node = tenant.filter(|t| !t.is_empty()).unwrap_or(SUPER);
         if of_user != of_node {
-            let what = format!("services of `{}`, which is for {of_node}, are announced in {of_user}", node.cluster);
+            let what = format!(
+                "services of `{}`, which is for {of_node}, are announced in {of_user}",
+                node.cluster
+            );
             found.push(user.finds(what));
         }
     }
@@ -76,14 +90,21 @@ const ADDRESS: [&str; 3] = ["MI_HOST", "MI_PORT", "MI_URL"];
 fn addresses(site: &Site) -> Vec<Finding> {
     let mut found = Vec::new();
     for nodes in site.clusters() {
-        let announcing = nodes.into_iter().filter(|n| n.component == Component::Mi && catalog(n).is_some());
+        let announcing = nodes
+            .into_iter()
+            .filter(|n| n.component == Component::Mi && catalog(n).is_some());
         let announcing: Vec<&Node> = announcing.collect();
         found.extend(announcing.iter().filter_map(|n| unreachable_address(n)));
-        let Some(first) = announcing.first() else { continue };
+        let Some(first) = announcing.first() else {
+            continue;
+        };
         for name in ADDRESS {
             let value = |n: &Node| n.environment.get(name).cloned();
             if let Some(other) = announcing.iter().find(|n| value(n) != value(first)) {
-                let what = format!("{name} is not the same on {} and {}", first.host, other.host);
+                let what = format!(
+                    "{name} is not the same on {} and {}",
+                    first.host, other.host
+                );
                 found.push(Finding::among([first.host.as_str(), &other.host], what));
             }
         }
@@ -92,7 +113,12 @@ fn addresses(site: &Site) -> Vec<Finding> {
 }
 
 fn unreachable_address(node: &Node) -> Option<Finding> {
-    let value = |name: &str| node.environment.get(name).map(String::as_str).filter(|v| !v.is_empty());
+    let value = |name: &str| {
+        node.environment
+            .get(name)
+            .map(String::as_str)
+            .filter(|v| !v.is_empty())
+    };
     let Some(address) = value("MI_URL").or(value("MI_HOST")) else {
         return Some(node.finds("neither MI_URL nor MI_HOST says where the services are"));
     };
@@ -103,5 +129,7 @@ fn unreachable_address(node: &Node) -> Option<Finding> {
 /// Whether an address leads nowhere but to whoever uses it; a port or a path may follow.
 pub fn is_own(address: &str) -> bool {
     let host = address.split(['/', ':']).next().unwrap_or_default();
-    matches!(host, "localhost" | "0.0.0.0") || host.starts_with("127.") || address.starts_with("::1")
+    matches!(host, "localhost" | "0.0.0.0")
+        || host.starts_with("127.")
+        || address.starts_with("::1")
 }

@@ -86,10 +86,17 @@ fn clusters(site: &Site) -> impl Iterator<Item = Vec<&Node>> {
 }
 
 fn uncoordinated(site: &Site) -> Vec<Finding> {
-    let nodes = clusters(site).flatten().filter(|n| n.component == Component::Mi);
+    let nodes = clusters(site)
+        .flatten()
+        .filter(|n| n.component == Component::Mi);
     nodes
         .filter(|n| n.settings.is_ok() && n.datasource("WSO2_COORDINATION_DB").is_none())
-        .map(|n| n.finds(format!("{} has no datasource WSO2_COORDINATION_DB", n.service)))
+        .map(|n| {
+            n.finds(format!(
+                "{} has no datasource WSO2_COORDINATION_DB",
+                n.service
+            ))
+        })
         .collect()
 }
 
@@ -108,7 +115,10 @@ fn schemas_apart(site: &Site) -> Vec<Finding> {
             continue;
         };
         if let Some((_, url, other)) = named.iter().find(|(_, _, s)| s != schema) {
-            let what = format!("`{}` uses the coordination schemas {schema} and {other}", first.cluster);
+            let what = format!(
+                "`{}` uses the coordination schemas {schema} and {other}",
+                first.cluster
+            );
             let hosts = named.iter().map(|(n, _, _)| n.host.as_str());
             found.push(Finding::among(hosts, what).at(url.span()));
         }
@@ -128,9 +138,14 @@ fn wide_characters(site: &Site) -> Vec<Finding> {
         for call in host.calls("database") {
             let text = |key: &str| call.get(key).and_then(|v| v.as_str()).unwrap_or_default();
             let (name, charset) = (text("name"), text("charset"));
-            let is_wide = ["utf8", "ucs2", "utf16", "utf32"].iter().any(|c| charset.starts_with(c));
+            let is_wide = ["utf8", "ucs2", "utf16", "utf32"]
+                .iter()
+                .any(|c| charset.starts_with(c));
             if is_wide && text("engine") != "postgresql" && wanted.contains(name) {
-                found.push(Finding::on(&host.name, format!("{name} is created in {charset}")));
+                found.push(Finding::on(
+                    &host.name,
+                    format!("{name} is created in {charset}"),
+                ));
             }
         }
     }
@@ -150,15 +165,23 @@ fn heartbeat(node: &Node) -> Heartbeat {
         node.number(&format!("cluster.config.strategyConfig.{name}"), otherwise)
     };
     match node.component {
-        Component::Si => (setting("heartbeatInterval", 3000), setting("heartbeatMaxRetry", 3)),
-        _ => (property("heartBeatInterval", 5000), property("heartbeatMaxRetry", 3)),
+        Component::Si => (
+            setting("heartbeatInterval", 3000),
+            setting("heartbeatMaxRetry", 3),
+        ),
+        _ => (
+            property("heartBeatInterval", 5000),
+            property("heartbeatMaxRetry", 3),
+        ),
     }
 }
 
 /// Seconds until the others take a silent node for lost.
 fn window(node: &Node) -> u64 {
     let (interval, retries) = heartbeat(node);
-    u64::try_from(interval.saturating_mul(retries)).unwrap_or_default().div_ceil(1000)
+    u64::try_from(interval.saturating_mul(retries))
+        .unwrap_or_default()
+        .div_ceil(1000)
 }
 
 fn too_soon(site: &Site) -> Vec<Finding> {
@@ -178,14 +201,22 @@ fn too_soon(site: &Site) -> Vec<Finding> {
         };
         tell("a stop", node.settle);
         if node.unit("Restart").is_some_and(|when| when != "no") {
-            tell("an end of its own", node.unit("RestartSec").map_or(0, units::seconds));
+            tell(
+                "an end of its own",
+                node.unit("RestartSec").map_or(0, units::seconds),
+            );
         }
     }
     found
 }
 
 /// What MI asks its process for. Source: wso2/micro-integrator, coordination, RDBMSCoordinationStrategy.
-const PROPERTIES: [&str; 4] = ["heartBeatInterval", "heartbeatMaxRetry", "nodeId", "localGroupId"];
+const PROPERTIES: [&str; 4] = [
+    "heartBeatInterval",
+    "heartbeatMaxRetry",
+    "nodeId",
+    "localGroupId",
+];
 
 fn heartbeats(site: &Site) -> Vec<Finding> {
     let mut found: Vec<Finding> = site.mi().flat_map(misspelled).collect();
@@ -195,7 +226,10 @@ fn heartbeats(site: &Site) -> Vec<Finding> {
         if let Some(other) = nodes.iter().find(|n| heartbeat(n) != beats) {
             let told = |(interval, retries)| format!("{interval} ms x {retries}");
             let (one, two) = (told(beats), told(heartbeat(other)));
-            let what = format!("heartbeats of {one} on {}, of {two} on {}", first.host, other.host);
+            let what = format!(
+                "heartbeats of {one} on {}, of {two} on {}",
+                first.host, other.host
+            );
             found.push(Finding::among([first.host.as_str(), &other.host], what));
         }
     }
@@ -204,12 +238,15 @@ fn heartbeats(site: &Site) -> Vec<Finding> {
 
 fn misspelled(node: &Node) -> Vec<Finding> {
     let options = node.environment.get("JAVA_OPTS").map_or("", String::as_str);
-    let given = options.split_whitespace().filter_map(|o| Some(o.strip_prefix("-D")?.split_once('=')?.0));
+    let given = options
+        .split_whitespace()
+        .filter_map(|o| Some(o.strip_prefix("-D")?.split_once('=')?.0));
     let named = node.environment.keys().map(String::as_str).chain(given);
     named
         .filter_map(|name| {
             let meant = PROPERTIES.iter().find(|p| p.eq_ignore_ascii_case(name))?;
-            (*meant != name).then(|| node.finds(format!("`{name}` is ignored: MI asks for {meant}")))
+            (*meant != name)
+                .then(|| node.finds(format!("`{name}` is ignored: MI asks for {meant}")))
         })
         .collect()
 }
@@ -220,7 +257,10 @@ fn task_servers(site: &Site) -> Vec<Finding> {
         let counts = nodes.iter().flat_map(|n| n.list("task_resolver"));
         for count in counts.filter_map(|resolver| resolver.get("task_server_count")) {
             let nodes = nodes.len();
-            if let Some(servers) = count.int().filter(|c| usize::try_from(*c).is_ok_and(|c| c >= nodes)) {
+            if let Some(servers) = count
+                .int()
+                .filter(|c| usize::try_from(*c).is_ok_and(|c| c >= nodes))
+            {
                 found.push(count.finds(format!("tasks need {servers} living nodes of {nodes}")));
             }
         }
@@ -236,7 +276,9 @@ fn task_nodes(site: &Site) -> Vec<Finding> {
         for list in lists.filter_map(|resolver| resolver.get("task_nodes")) {
             let named = list.text().unwrap_or_default().split(',').map(str::trim);
             for unknown in named.filter(|id| !id.is_empty() && !ids.contains(id)) {
-                found.push(list.finds(format!("tasks are for `{unknown}`, which is no node id of the cluster")));
+                found.push(list.finds(format!(
+                    "tasks are for `{unknown}`, which is no node id of the cluster"
+                )));
             }
         }
     }

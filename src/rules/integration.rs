@@ -52,25 +52,36 @@ fn published(node: &Node) -> Vec<Finding> {
     let mut found = Vec::new();
     let (users, key) = match node.component {
         Component::Mi => (node.list("internal_apis.users"), "user.password"),
-        Component::Si => (node.list("auth.configs.userManager.userStore.users"), "user.password"),
+        Component::Si => (
+            node.list("auth.configs.userManager.userStore.users"),
+            "user.password",
+        ),
         _ => return found,
     };
     for password in users.into_iter().filter_map(|user| user.get(key)) {
-        let Some(value) = password.resolved() else { continue };
+        let Some(value) = password.resolved() else {
+            continue;
+        };
         let is_admin = |text: &str| text == "admin";
-        if is_admin(value.look()) || survey::decoded(value.look()).is_some_and(|text| is_admin(&text)) {
+        if is_admin(value.look())
+            || survey::decoded(value.look()).is_some_and(|text| is_admin(&text))
+        {
             found.push(password.finds("a management user has the password of the packs"));
         }
     }
     let keystore = node.get("keystore.primary.password");
-    if let Some(password) = keystore.filter(|p| p.resolved().is_some_and(|v| v.look() == "wso2carbon")) {
+    if let Some(password) =
+        keystore.filter(|p| p.resolved().is_some_and(|v| v.look() == "wso2carbon"))
+    {
         found.push(password.finds("the key store is that of the packs, or has its password"));
     }
     found
 }
 
 fn unknown_aliases(node: &Node) -> Vec<Finding> {
-    let Ok(settings) = &node.settings else { return vec![] };
+    let Ok(settings) = &node.settings else {
+        return vec![];
+    };
     let (mark, vault) = match node.component {
         Component::Mi => ("$secret{", "[secrets]"),
         Component::Si => ("${sec:", "secrets.properties"),
@@ -95,7 +106,9 @@ fn has_alias(node: &Node, alias: &str) -> bool {
     if node.component == Component::Mi {
         return node.get(&format!("secrets.{alias}")).is_some();
     }
-    let written = node.file("/conf/server/secrets.properties").and_then(|f| f.text.as_ref());
+    let written = node
+        .file("/conf/server/secrets.properties")
+        .and_then(|f| f.text.as_ref());
     let mut lines = written.iter().flat_map(|file| file.text.lines());
     lines.any(|line| line.split('=').next().map(str::trim) == Some(alias))
 }
@@ -103,7 +116,10 @@ fn has_alias(node: &Node, alias: &str) -> bool {
 fn nameless(node: &Node) -> Option<Finding> {
     let told = "MI calls itself localhost";
     match node.get("server.hostname") {
-        Some(name) => name.text().is_some_and(super::catalog::is_own).then(|| name.finds(told)),
+        Some(name) => name
+            .text()
+            .is_some_and(super::catalog::is_own)
+            .then(|| name.finds(told)),
         None => node.settings.is_ok().then(|| node.finds(told)),
     }
 }

@@ -23,10 +23,10 @@ mod settings;
 mod versions;
 
 mod apps;
-mod probes;
 mod catalog;
 mod coordination;
 mod integration;
+mod probes;
 mod si;
 mod units;
 

@@ -48,25 +48,40 @@ fn targets(site: &Site) -> Vec<Target<'_>> {
         let files = balancer.files.iter().filter(|f| f.dest.contains("/nginx/"));
         files.map(move |file| (balancer, file))
     });
-    written.flat_map(|(balancer, file)| targets_in(site, balancer, file)).collect()
+    written
+        .flat_map(|(balancer, file)| targets_in(site, balancer, file))
+        .collect()
 }
 
 fn targets_in<'s>(site: &'s Site, balancer: &'s Host, file: &'s Written) -> Vec<Target<'s>> {
-    let Some(text) = &file.text else { return vec![] };
+    let Some(text) = &file.text else {
+        return vec![];
+    };
     let mut found = Vec::new();
     let mut start = 0;
     for line in text.text.split_inclusive('\n') {
         let from = start + line.len() - line.trim_start().len();
         start += line.len();
         let line = line.trim();
-        let target = line.strip_prefix("server ").and_then(|rest| rest.split([' ', ';']).next());
+        let target = line
+            .strip_prefix("server ")
+            .and_then(|rest| rest.split([' ', ';']).next());
         let Some((address, port)) = target.and_then(|t| t.rsplit_once(':')) else {
             continue;
         };
-        let host = site.hosts.values().find(|h| h.address == address || h.name == address);
+        let host = site
+            .hosts
+            .values()
+            .find(|h| h.address == address || h.name == address);
         if let (Some(host), Ok(port)) = (host, port.parse()) {
             let at = Span::new(text, from..from + line.len());
-            found.push(Target { balancer, line, host, port, at });
+            found.push(Target {
+                balancer,
+                line,
+                host,
+                port,
+                at,
+            });
         }
     }
     found
@@ -95,8 +110,14 @@ fn wrong_ports(site: &Site) -> Vec<Finding> {
         }
     }
     for node in site.mi().filter(|n| n.settings.is_ok()) {
-        for port in probed(site, node).into_iter().filter(|port| !listens(node, *port)) {
-            found.push(node.finds(format!("{} is probed at port {port} and does not listen there", node.service)));
+        for port in probed(site, node)
+            .into_iter()
+            .filter(|port| !listens(node, *port))
+        {
+            found.push(node.finds(format!(
+                "{} is probed at port {port} and does not listen there",
+                node.service
+            )));
         }
     }
     found
@@ -104,7 +125,11 @@ fn wrong_ports(site: &Site) -> Vec<Finding> {
 
 /// The ports at which the run waits for a node.
 fn probed(site: &Site, node: &Node) -> Vec<u16> {
-    let calls = site.hosts.get(&node.host).into_iter().flat_map(|host| host.calls("gate"));
+    let calls = site
+        .hosts
+        .get(&node.host)
+        .into_iter()
+        .flat_map(|host| host.calls("gate"));
     let own = calls.filter(|call| call["service"].as_str() == Some(&node.service));
     own.flat_map(|call| {
         let entries = |key: &str| call[key].as_array().into_iter().flatten();
@@ -127,14 +152,25 @@ const OF_BOTH: [&str; 2] = ["administration", "events from the other node"];
 fn passive_node(site: &Site) -> Vec<Finding> {
     let mut found = Vec::new();
     for target in targets(site) {
-        for node in nodes_of(site, target.host).into_iter().filter(|n| n.component == Component::Si) {
+        for node in nodes_of(site, target.host)
+            .into_iter()
+            .filter(|n| n.component == Component::Si)
+        {
             let ports = ports::of(node);
-            let open = ports.iter().find(|p| p.number == target.port && OF_BOTH.contains(&p.what));
+            let open = ports
+                .iter()
+                .find(|p| p.number == target.port && OF_BOTH.contains(&p.what));
             if let Some(port) = open {
-                let what = format!("port {} of {} ({}) answers on the passive node too", port.number, node.host, port.what);
+                let what = format!(
+                    "port {} of {} ({}) answers on the passive node too",
+                    port.number, node.host, port.what
+                );
                 found.push(target.finds(what));
             } else if target.line.contains("max_fails=0") {
-                found.push(target.finds(format!("{} keeps getting connections while it is passive", node.host)));
+                found.push(target.finds(format!(
+                    "{} keeps getting connections while it is passive",
+                    node.host
+                )));
             }
         }
     }

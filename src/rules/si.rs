@@ -101,12 +101,22 @@ fn group(node: &Node) -> Option<Setting<'_>> {
 fn groups(site: &Site) -> Vec<Finding> {
     let mut found = Vec::new();
     for cluster in site.clusters() {
-        let named = cluster.iter().filter(|n| n.component == Component::Si).filter_map(|n| Some((*n, group(n)?)));
+        let named = cluster
+            .iter()
+            .filter(|n| n.component == Component::Si)
+            .filter_map(|n| Some((*n, group(n)?)));
         let named: Vec<(&Node, Setting<'_>)> = named.collect();
-        let Some((first, id)) = named.first() else { continue };
+        let Some((first, id)) = named.first() else {
+            continue;
+        };
         if let Some((_, other)) = named.iter().find(|(_, other)| other.text() != id.text()) {
             let told = |id: &Setting<'_>| id.text().unwrap_or_default().to_owned();
-            let what = format!("`{}` has the groups {} and {}", first.cluster, told(id), told(other));
+            let what = format!(
+                "`{}` has the groups {} and {}",
+                first.cluster,
+                told(id),
+                told(other)
+            );
             let hosts = named.iter().map(|(n, _)| n.host.as_str());
             found.push(Finding::among(hosts, what).at(other.span()));
         }
@@ -124,9 +134,14 @@ fn advertised(site: &Site) -> Vec<Finding> {
         let name = host.text().unwrap_or_default();
         let is_other = |other: &&Node| [site.address(&other.host), &other.host].contains(&name);
         if catalog::is_own(name) {
-            found.push(host.finds(format!("`{name}` is the other node itself when that one asks")));
+            found.push(host.finds(format!(
+                "`{name}` is the other node itself when that one asks"
+            )));
         } else if let Some(other) = site.peers(node).into_iter().find(is_other) {
-            found.push(host.finds(format!("events for {} go to `{name}`, which is {}", node.host, other.host)));
+            found.push(host.finds(format!(
+                "events for {} go to `{name}`, which is {}",
+                node.host, other.host
+            )));
         }
     }
     found
@@ -141,8 +156,12 @@ fn forgetful(node: &Node) -> Option<Finding> {
     };
     let store = state.get("persistenceStore")?;
     let is_file = store.text()?.contains("FileSystem");
-    let folder = state.get("config.location").and_then(Setting::text).unwrap_or_default();
-    (is_file && !folder.starts_with('/')).then(|| store.finds("the state is in a folder of this node alone"))
+    let folder = state
+        .get("config.location")
+        .and_then(Setting::text)
+        .unwrap_or_default();
+    (is_file && !folder.starts_with('/'))
+        .then(|| store.finds("the state is in a folder of this node alone"))
 }
 
 fn half_clustered(node: &Node) -> Option<Finding> {
@@ -160,8 +179,15 @@ fn other_keystores(node: &Node) -> Vec<Finding> {
         return vec![];
     }
     let lists = ["wso2.transport.http", "siddhi.stores.query.api"];
-    let listeners = lists.iter().flat_map(|path| node.list(&format!("{path}.listenerConfigurations")));
-    let named = listeners.flat_map(|l| [(l.get("keyStoreFile"), FILE), (l.get("keyStorePassword"), PASSWORD)]);
+    let listeners = lists
+        .iter()
+        .flat_map(|path| node.list(&format!("{path}.listenerConfigurations")));
+    let named = listeners.flat_map(|l| {
+        [
+            (l.get("keyStoreFile"), FILE),
+            (l.get("keyStorePassword"), PASSWORD),
+        ]
+    });
     let bridge = [
         (node.get("databridge.config.keyStoreLocation"), FILE),
         (node.get("databridge.config.keyStorePassword"), PASSWORD),
@@ -169,8 +195,14 @@ fn other_keystores(node: &Node) -> Vec<Finding> {
     named
         .chain(bridge)
         .filter_map(|(setting, pack)| Some((setting?, pack)))
-        .filter(|(setting, pack)| setting.resolved().is_some_and(|v| !v.look().ends_with(pack)))
-        .map(|(setting, _)| setting.finds("carbon.sh still names the pack's key store and password"))
+        .filter(|(setting, pack)| {
+            setting
+                .resolved()
+                .is_some_and(|v| !v.look().ends_with(pack))
+        })
+        .map(|(setting, _)| {
+            setting.finds("carbon.sh still names the pack's key store and password")
+        })
         .collect()
 }
 
@@ -181,9 +213,14 @@ const PASSWORD: &str = "wso2carbon";
 fn thirds(site: &Site) -> Vec<Finding> {
     let mut groups: IndexMap<(String, String), Vec<&str>> = IndexMap::new();
     for node in ha(site) {
-        let schema = coordination(node).and_then(Setting::resolved).and_then(|url| schema_of(url.look()));
+        let schema = coordination(node)
+            .and_then(Setting::resolved)
+            .and_then(|url| schema_of(url.look()));
         if let (Some(schema), Some(id)) = (schema, group(node).and_then(Setting::text)) {
-            groups.entry((schema, id.to_owned())).or_default().push(&node.host);
+            groups
+                .entry((schema, id.to_owned()))
+                .or_default()
+                .push(&node.host);
         }
     }
     let crowds = groups.into_iter().filter(|(_, hosts)| hosts.len() > 2);

@@ -42,12 +42,16 @@ fn stop_and_start(node: &Node) -> Vec<Finding> {
     let patience = node.unit("TimeoutStopSec").map_or(STOP_TIMEOUT, seconds);
     let drain = drain(node);
     if patience < drain {
-        found.push(node.finds(format!("{service} drains for up to {drain} s and is killed after {patience} s")));
+        found.push(node.finds(format!(
+            "{service} drains for up to {drain} s and is killed after {patience} s"
+        )));
     }
     // A JVM that ends by SIGTERM says 128 + 15.
     let success = node.unit("SuccessExitStatus").unwrap_or_default();
     if !success.split_whitespace().any(|status| status == "143") {
-        found.push(node.finds(format!("{service} ends with 143 after SIGTERM, which is a failure to systemd")));
+        found.push(node.finds(format!(
+            "{service} ends with 143 after SIGTERM, which is a failure to systemd"
+        )));
     }
     if let Some(when @ ("on-failure" | "on-abnormal" | "on-abort")) = node.unit("Restart") {
         found.push(node.finds(format!("Restart={when} never starts {service} again")));
@@ -60,12 +64,16 @@ fn drain(node: &Node) -> u64 {
     if node.component != Component::Mi {
         return 0;
     }
-    let graceful = node.get("server.graceful_shutdown_enabled").and_then(|s| s.bool());
+    let graceful = node
+        .get("server.graceful_shutdown_enabled")
+        .and_then(|s| s.bool());
     let key = match graceful {
         Some(true) => "server.graceful_shutdown_timeout",
         _ => "transport.http.socket_timeout",
     };
-    u64::try_from(node.number(key, 180_000)).unwrap_or_default().div_ceil(1000)
+    u64::try_from(node.number(key, 180_000))
+        .unwrap_or_default()
+        .div_ceil(1000)
 }
 
 const FILES: u64 = 4096;
@@ -85,12 +93,16 @@ pub fn seconds(text: &str) -> u64 {
     let mut total = 0_u64;
     let mut rest = text.trim();
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
         let Ok(number) = rest[..digits].parse::<u64>() else {
             return u64::MAX;
         };
         let after = rest[digits..].trim_start();
-        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let letters = after
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(after.len());
         let millis = match &after[..letters] {
             "ms" | "msec" => 1,
             "" | "s" | "sec" | "second" | "seconds" => 1_000,
