@@ -3,8 +3,8 @@
 # happens, and nothing was changed by asking for it.
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
-# Every file and link of ours, so that a change shows.
-deployed() { on "$1" sh -c 'find /opt/wso2 /etc/wso2 /etc/nginx /etc/hosts -printf "%p %T@ %l\n" 2>/dev/null | sort'; }
+# Every file and link of ours, so that a change shows. Not the logs, to which running products add.
+deployed() { on "$1" sh -c 'find /opt/wso2 /etc/wso2 /etc/nginx /etc/hosts -path "*/logs/*" -o -printf "%p %T@ %l\n" 2>/dev/null | sort'; }
 
 everywhere() {
   local name
