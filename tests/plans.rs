@@ -30,6 +30,22 @@ fn simple_scalable_with_traffic_managers() {
     snapshot("simple-scalable", "inventories/simple-scalable-large.yaml");
 }
 
+#[test]
+fn standard_ha_multitenant() {
+    snapshot(
+        "standard-ha-multitenant",
+        "inventories/standard-ha-multitenant.yaml",
+    );
+}
+
+#[test]
+fn standard_ha_multitenant_with_tenants_of_all_shapes() {
+    snapshot(
+        "standard-ha-multitenant",
+        "inventories/standard-ha-multitenant-large.yaml",
+    );
+}
+
 /// Nodes of one cluster differ only where the product wants it; anything else is a copy that went wrong.
 /// The keys: `reference` section 4.3 of API-M's active-active page, MI's node id, SI's id and address.
 #[test]

@@ -16,6 +16,7 @@ pub const SECRETS: &[&str] = &[
     "db_shared_password=Shared.pass",
     "db_mi_password=Mi.pass",
     "db_si_password=Si.pass",
+    "tenant_admin_password=Tenant.pass",
 ];
 
 /// A folder of packs that are just large enough for planning: the schema scripts and a driver.
