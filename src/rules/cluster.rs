@@ -27,6 +27,13 @@ pub const RULES: &[Rule] = &[
     },
 ];
 
+/// Whether those of the nodes that have a value have different ones.
+pub fn disagree<T: PartialEq>(nodes: &[&Node], value: impl Fn(&Node) -> Option<T>) -> bool {
+    let mut values = nodes.iter().filter_map(|node| value(node));
+    let first = values.next();
+    values.any(|value| Some(&value) != first.as_ref())
+}
+
 fn gateway_ids(site: &Site) -> Vec<Finding> {
     let ids = site.of(Component::Gateway).filter_map(|node| {
         let id = node.get("apim.gateway_notification.gateway_id")?;

@@ -1,7 +1,9 @@
 //! Databases: which one each node uses, and how its address is written.
 
+use super::cluster::disagree;
 use super::node::{Component, Node, Setting};
-use super::{Finding, Rule, Severity, Site, Stage};
+use super::{Finding, Rule, Severity, Site, Stage, versions};
+use crate::wire::survey::{Database, Schema};
 use indexmap::IndexMap;
 
 pub const RULES: &[Rule] = &[
@@ -14,6 +16,86 @@ pub const RULES: &[Rule] = &[
         fix: "name a schema of MariaDB, MySQL or PostgreSQL that all nodes reach",
         source: "docs-apim install-and-setup/setup/setting-up-databases/overview.md",
         check: h2,
+    },
+    Rule {
+        id: "apim-22",
+        title: "all nodes of API-M use the same schemas",
+        severity: Severity::Error,
+        stage: Stage::Plan,
+        why: "users, APIs and subscriptions of one node are unknown to another",
+        fix: "give all nodes one URL for apim_db and one for shared_db",
+        source: "docs-apim install-and-setup/setup/setting-up-databases/overview.md",
+        check: different_schemas,
+    },
+    Rule {
+        id: "apim-23",
+        title: "the local database and the broker's store are files of each node",
+        severity: Severity::Error,
+        stage: Stage::Plan,
+        why: "nodes that share them lock each other out and corrupt them",
+        fix: "leave them on H2, `jdbc:h2:./repository/database/...`, also in production",
+        source: "docs-apim install-and-setup/setup/setting-up-databases/overview.md",
+        check: shared_local,
+    },
+    Rule {
+        id: "apim-24",
+        title: "apim_db and shared_db are two schemas",
+        severity: Severity::Warning,
+        stage: Stage::Plan,
+        why: "the tables of both stand mixed, which no script of an upgrade expects",
+        fix: "give each a schema of its own",
+        source: "docs-apim install-and-setup/setup/setting-up-databases/overview.md",
+        check: one_schema,
+    },
+    Rule {
+        id: "apim-25",
+        title: "a schema is empty, or has all the tables of its version",
+        severity: Severity::Error,
+        stage: Stage::Host,
+        why: "a script that stopped half-way, or one of another version, gives errors at the start or later",
+        fix: "restore the schema, or empty it and let the next run fill it",
+        source: "wso2/product-apim v4.4.0 and v4.5.0, dbscripts/",
+        check: partial_schemas,
+    },
+    Rule {
+        id: "apim-28",
+        title: "MySQL's driver is named",
+        severity: Severity::Warning,
+        stage: Stage::Plan,
+        why: "without it the server asks for com.mysql.jdbc.Driver, which Connector/J 8 has only as a relic",
+        fix: "set driver to com.mysql.cj.jdbc.Driver",
+        source: "docs-apim setup/setting-up-databases/changing-default-databases/changing-to-mysql.md",
+        check: unnamed_driver,
+    },
+    Rule {
+        id: "apim-30",
+        title: "apim_db on MySQL or MariaDB has one byte per character and tells upper case from lower",
+        severity: Severity::Warning,
+        stage: Stage::Host,
+        why: "long keys exceed what an index may have (ERROR 1071), and names that differ in case only are one",
+        fix: "create it with `CHARACTER SET latin1 COLLATE latin1_general_cs`",
+        source: "docs-apim setup/setting-up-databases/changing-default-databases/changing-to-mysql.md",
+        check: charsets,
+    },
+    Rule {
+        id: "apim-31",
+        title: "a database server takes as many connections as the nodes of API-M may open",
+        severity: Severity::Warning,
+        stage: Stage::Host,
+        why: "under load the nodes wait for connections that never come",
+        fix: "raise max_connections, or lower apim_db_pool_size",
+        source: "wso2/product-apim v4.5.0, default.json: pool_options.maxActive 50",
+        check: connections,
+    },
+    Rule {
+        id: "apim-32",
+        title: "a gateway up to 4.6 has a shared_db",
+        severity: Severity::Error,
+        stage: Stage::Plan,
+        why: "it does not start without",
+        fix: "write [database.shared_db], for the same schema as the control plane's",
+        source: "wso2/api-manager#4073",
+        check: gateways_without,
     },
     Rule {
         id: "apim-29",
@@ -105,6 +187,199 @@ fn h2(site: &Site) -> Vec<Finding> {
             if let Some(setting) = is_h2("url", "jdbc:h2").or_else(|| is_h2("type", "h2")) {
                 found.push(setting.finds(format!("{name} is H2, a file of this node alone")));
             }
+        }
+    }
+    found
+}
+
+/// The server and schema of one of a node's databases.
+fn schema(node: &Node, name: &str) -> Option<String> {
+    let url = node.get(&format!("database.{name}.url"))?;
+    schema_of(url.resolved()?.look())
+}
+
+fn different_schemas(site: &Site) -> Vec<Finding> {
+    let nodes: Vec<&Node> = site.apim().collect();
+    let mut found = Vec::new();
+    for name in SHARED {
+        if disagree(&nodes, |node| schema(node, name)) {
+            let hosts = nodes.iter().map(|n| n.host.as_str());
+            found.push(Finding::among(
+                hosts,
+                format!("{name} is not the same schema on all nodes"),
+            ));
+        }
+    }
+    found
+}
+
+fn shared_local(site: &Site) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for node in site.apim() {
+        for name in ["local", "mb.store_db"] {
+            let Some(url) = node.get(&format!("database.{name}.url")) else {
+                continue;
+            };
+            if !url.text().unwrap_or_default().starts_with("jdbc:h2:./") {
+                found.push(url.finds(format!("database.{name} is no file of the node")));
+            }
+        }
+    }
+    found
+}
+
+fn one_schema(site: &Site) -> Vec<Finding> {
+    let [apim, shared] = SHARED;
+    let is_one = |node: &&Node| {
+        let schema_of = schema(node, apim);
+        schema_of.is_some() && schema_of == schema(node, shared)
+    };
+    let nodes = site.apim().filter(is_one);
+    nodes
+        .map(|node| node.finds(format!("{apim} and {shared} are one schema")))
+        .collect()
+}
+
+fn unnamed_driver(site: &Site) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for node in site.apim() {
+        let databases = node
+            .get("database")
+            .map(Setting::children)
+            .unwrap_or_default();
+        let of_mysql = databases
+            .into_iter()
+            .filter_map(|d| Some((d, d.get("type")?)));
+        for (_, kind) in
+            of_mysql.filter(|(d, k)| k.text() == Some("mysql") && d.get("driver").is_none())
+        {
+            found.push(kind.finds("a database of type mysql names no driver"));
+        }
+    }
+    found
+}
+
+fn gateways_without(site: &Site) -> Vec<Finding> {
+    let needs = |node: &&Node| {
+        let facts = versions::facts(site, node).and_then(|f| f.get("gateway_database")?.as_bool());
+        facts == Some(true) && node.get("database.shared_db").is_none()
+    };
+    let gateways = site.of(Component::Gateway).filter(needs);
+    gateways
+        .map(|node| node.finds("there is no [database.shared_db]"))
+        .collect()
+}
+
+/// What the host of a database said of a schema that nodes of API-M use: host, name, engine and the schema.
+fn seen<'s>(
+    site: &'s Site,
+    name: &str,
+) -> Vec<(&'s str, String, &'s Database, Result<&'s Schema, Finding>)> {
+    let Some(used) = site.event_hubs().find_map(|hub| schema(hub, name)) else {
+        return vec![];
+    };
+    let schema = used.rsplit('/').next().unwrap_or_default().to_owned();
+    let mut found = Vec::new();
+    for (host, survey) in site.surveys() {
+        for database in &survey.databases {
+            if let Some(seen) = database.schemas.get(&schema) {
+                found.push((
+                    host.name.as_str(),
+                    schema.clone(),
+                    database,
+                    Finding::seen(&host.name, seen),
+                ));
+            }
+        }
+    }
+    found
+}
+
+/// Tables that every version has, by database.
+const TABLES: [(&str, &[&str]); 2] = [
+    (
+        "apim_db",
+        &[
+            "IDN_BASE_TABLE",
+            "AM_API",
+            "AM_SYSTEM_APPS",
+            "AM_GATEWAY_ENVIRONMENT",
+        ],
+    ),
+    (
+        "shared_db",
+        &["UM_TENANT", "REG_CLUSTER_LOCK", "REG_RESOURCE"],
+    ),
+];
+
+fn partial_schemas(site: &Site) -> Vec<Finding> {
+    let line = site.event_hubs().find_map(Node::line);
+    let mut found = Vec::new();
+    for (name, tables) in TABLES {
+        for (host, schema, _, seen) in seen(site, name) {
+            let seen = match seen {
+                Ok(seen) if !seen.tables.is_empty() => seen,
+                Ok(_) => continue,
+                Err(unseen) => {
+                    found.push(unseen);
+                    continue;
+                }
+            };
+            if let Some(missing) = tables.iter().find(|table| !seen.has_table(table)) {
+                found.push(Finding::on(
+                    host,
+                    format!("{schema} is not empty and has no {missing}"),
+                ));
+                continue;
+            }
+            // Governance came with 4.5.
+            let governs = seen
+                .tables
+                .iter()
+                .any(|t| t.to_uppercase().starts_with("AM_GOV"));
+            if name == "apim_db" && line.is_some_and(|line| governs != (line >= (4, 5))) {
+                found.push(Finding::on(host, format!("{schema} is of another version")));
+            }
+        }
+    }
+    found
+}
+
+fn charsets(site: &Site) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (host, name, database, seen) in seen(site, "apim_db") {
+        match seen {
+            Err(unseen) => found.push(unseen),
+            Ok(schema) if !schema.exists || database.engine == "postgresql" => {}
+            Ok(schema) if schema.charset != "latin1" || schema.collation.ends_with("_ci") => {
+                let what = format!("{name} has {} and {}", schema.charset, schema.collation);
+                found.push(Finding::on(host, what));
+            }
+            Ok(_) => {}
+        }
+    }
+    found
+}
+
+fn connections(site: &Site) -> Vec<Finding> {
+    let mut wanted = 0;
+    for node in site.apim() {
+        for name in SHARED.iter().filter(|name| schema(node, name).is_some()) {
+            wanted += node.number(&format!("database.{name}.pool_options.maxActive"), 50);
+        }
+    }
+    let mut found = Vec::new();
+    for (host, _, database, _) in seen(site, "apim_db") {
+        match Finding::seen(host, &database.server) {
+            Err(unseen) => found.push(unseen),
+            Ok(server) if i64::from(server.max_connections) < wanted => {
+                let what = format!(
+                    "{} connections are allowed, and API-M may open {wanted}",
+                    server.max_connections
+                );
+                found.push(Finding::on(host, what));
+            }
+            Ok(_) => {}
         }
     }
     found

@@ -174,9 +174,8 @@ pub fn address_of(url: &str) -> Option<(&str, u16)> {
 
 /// Who must be in a list of groups. Calls are counted by the traffic managers, where those are hosts of their own.
 fn receivers<'s>(site: &'s Site, list: &str) -> Vec<&'s Node> {
-    let managers: Vec<&Node> = site.of(Component::TrafficManager).collect();
-    match list.starts_with("apim.throttling.") && !managers.is_empty() {
-        true => managers,
+    match list.starts_with("apim.throttling.") {
+        true => site.throttlers(),
         false => site.event_hubs().collect(),
     }
 }

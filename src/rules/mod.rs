@@ -14,11 +14,16 @@ mod signs;
 mod site;
 mod survey;
 
+mod balancer;
 mod cluster;
 mod database;
 mod events;
 mod host;
+mod keystores;
+mod parts;
 mod running;
+mod secrets;
+mod servers;
 mod settings;
 mod versions;
 
@@ -122,12 +127,17 @@ impl Severity {
 /// Every rule, by topic.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
     let topics = [
+        balancer::RULES,
         cluster::RULES,
         database::RULES,
         events::RULES,
         ports::RULES,
         host::RULES,
         running::RULES,
+        keystores::RULES,
+        parts::RULES,
+        secrets::RULES,
+        servers::RULES,
         settings::RULES,
         versions::RULES,
         apps::RULES,

@@ -174,6 +174,21 @@ impl Node {
         self.get(path).map(|s| s.list()).unwrap_or_default()
     }
 
+    /// Every text of the settings, however deep.
+    pub fn texts(&self) -> Vec<Setting<'_>> {
+        let mut found = Vec::new();
+        let mut left: Vec<&source::Node> = self.settings.iter().collect();
+        while let Some(at) = left.pop() {
+            let entries = at.as_map().map_or(&[][..], |m| &m.entries);
+            left.extend(entries.iter().rev().map(|entry| &entry.value));
+            left.extend(at.as_list().unwrap_or_default().iter().rev());
+            if at.as_text().is_some() {
+                found.push(Setting { node: self, at });
+            }
+        }
+        found
+    }
+
     /// A whole number of the settings, or what counts when it is not there.
     pub fn number(&self, path: &str, otherwise: i64) -> i64 {
         self.get(path).and_then(|s| s.int()).unwrap_or(otherwise)

@@ -69,6 +69,13 @@ const SI: Places = Places {
     walk: &["conf/server", "resources/security"],
 };
 
+/// Settings that tell what a node was like before this run.
+const KEYS: &[&str] = &[
+    "server.hostname",
+    "keystore.primary.file_name",
+    "keystore.internal.file_name",
+];
+
 /// What a log may say that a rule asks for, by the name that the rule uses.
 const LINES: &[(&str, &str)] = &[("coordinated", "Initializing task coordination")];
 
@@ -93,7 +100,7 @@ fn instance(node: &Node) -> wire::InstanceRequest {
         journal: vec![],
         configs: vec![wire::ConfigRequest {
             path: PathBuf::from(places.settings),
-            keys: vec!["server.hostname".to_owned()],
+            keys: KEYS.iter().map(|key| (*key).to_owned()).collect(),
             digests: vec!["encryption.key".to_owned()],
         }],
         keystores: keystores(node),
@@ -223,6 +230,12 @@ fn questions(node: &Node) -> Vec<wire::HttpRequest> {
             vec![
                 ask("version", format!("{base}/services/Version")),
                 ask("publisher", format!("{base}/publisher")),
+                // A small answer that needs the super admin's login. Source: wso2/carbon-apimgt, internal/data/v1.
+                wire::HttpRequest {
+                    user: text("super_admin.username"),
+                    password: text("super_admin.password"),
+                    ..ask("login", format!("{base}/internal/data/v1/revokedjwt"))
+                },
                 wire::HttpRequest {
                     user: text("super_admin.username"),
                     password: text("super_admin.password"),

@@ -70,7 +70,7 @@ const SINCE: &[(&str, &str)] = &[
 ];
 
 /// The line of `products` for a node's version.
-fn facts<'s>(site: &'s Site, node: &Node) -> Option<&'s Value> {
+pub fn facts<'s>(site: &'s Site, node: &Node) -> Option<&'s Value> {
     let (major, minor) = node.line()?;
     lines(site, node)?.get(format!("{major}.{minor}"))
 }

@@ -1,0 +1,241 @@
+//! The balancer in front of API-M, as its files would be written. A balancer that is somebody else's has none here.
+
+use super::node::{Component, Node};
+use super::{Finding, Rule, Severity, Site, Stage, ports};
+use crate::source::{File, Span};
+use std::sync::Arc;
+
+pub const RULES: &[Rule] = &[
+    Rule {
+        id: "apim-40",
+        title: "host name and proxyPort of the portals are those of the balancer",
+        severity: Severity::Error,
+        stage: Stage::Plan,
+        why: "the portals send browsers elsewhere, and the first login stores wrong callback URLs for good",
+        fix: "make server.hostname the balancer's name and proxyPort its port, before the first login",
+        source: "wso2/product-apim#6792, #6976",
+        check: names,
+    },
+    Rule {
+        id: "apim-41",
+        title: "the balancer keeps a client of the portals on its node",
+        severity: Severity::Error,
+        stage: Stage::Plan,
+        why: "the session is in one node only: people are logged out at random",
+        fix: "add `hash $remote_addr consistent;` to the upstream",
+        source: "docs-apim install-and-setup/setup/setting-up-proxy-server-and-the-load-balancer/configuring-the-proxy-server-and-the-load-balancer.md",
+        check: sticky,
+    },
+    Rule {
+        id: "apim-42",
+        title: "the balancer hands WebSockets on and takes headers of 32 KB",
+        severity: Severity::Warning,
+        stage: Stage::Plan,
+        why: "WebSocket APIs answer 400; federated logins answer 400 or 414",
+        fix: "set the headers Upgrade and Connection, and `large_client_header_buffers 4 32k;`",
+        source: "docs-apim install-and-setup/setup/setting-up-proxy-server-and-the-load-balancer",
+        check: headers,
+    },
+    Rule {
+        id: "apim-64",
+        title: "API calls go to gateways, not to the control plane",
+        severity: Severity::Warning,
+        stage: Stage::Plan,
+        why: "an all-in-one pack as a control plane answers them too, past the gateways and their limits",
+        fix: "let the balancer's upstreams of APIs name gateways only",
+        source: "docs-apim install-and-setup/setup/distributed-deployment/deploying-wso2-api-m-in-a-distributed-setup",
+        check: past_the_gateways,
+    },
+];
+
+/// Files of NGINX by the host that would have them.
+fn files(site: &Site) -> impl Iterator<Item = (&str, &Arc<File>)> {
+    site.hosts.values().flat_map(|host| {
+        let own = host
+            .files
+            .iter()
+            .filter(|f| f.dest.starts_with("/etc/nginx/"));
+        own.filter_map(|f| Some((host.name.as_str(), f.text.as_ref()?)))
+    })
+}
+
+/// `upstream name { ... }` and the place of its name.
+struct Upstream<'f> {
+    host: &'f str,
+    name: &'f str,
+    body: &'f str,
+    at: Span,
+    is_http: bool,
+}
+
+impl Upstream<'_> {
+    /// Whether `server address:port` is in it.
+    fn serves(&self, site: &Site, node: &Node, base: i64) -> bool {
+        let server = format!(
+            "{}:{}",
+            site.address(&node.host),
+            base + ports::offset(node)
+        );
+        let mut words = self.body.split([' ', ';', '\n']);
+        words.any(|word| word == server)
+    }
+
+    fn finds(&self, what: String) -> Finding {
+        Finding::on(self.host, what).at(&self.at)
+    }
+}
+
+fn upstreams(site: &Site) -> Vec<Upstream<'_>> {
+    let mut found = Vec::new();
+    for (host, file) in files(site) {
+        let text = file.text.as_str();
+        for (start, word) in text.match_indices("upstream ") {
+            let start = start + word.len();
+            let Some((name, rest)) = text[start..].split_once('{') else {
+                continue;
+            };
+            let name = name.trim();
+            found.push(Upstream {
+                host,
+                name,
+                body: rest.split('}').next().unwrap_or_default(),
+                at: Span::new(file, start..start + name.len()),
+                is_http: !file.name.ends_with(".stream.conf"),
+            });
+        }
+    }
+    found
+}
+
+fn sticky(site: &Site) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for upstream in upstreams(site).iter().filter(|u| u.is_http) {
+        let served = site
+            .event_hubs()
+            .filter(|hub| upstream.serves(site, hub, 9443))
+            .count();
+        let methods = ["ip_hash", "hash ", "sticky "];
+        if served > 1 && !methods.iter().any(|m| upstream.body.contains(m)) {
+            found.push(upstream.finds(format!("{} keeps nobody on a node", upstream.name)));
+        }
+    }
+    found
+}
+
+fn past_the_gateways(site: &Site) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if site.of(Component::Gateway).next().is_none() {
+        return found;
+    }
+    for upstream in upstreams(site) {
+        for hub in site.event_hubs() {
+            if [8243, 8280]
+                .iter()
+                .any(|port| upstream.serves(site, hub, *port))
+            {
+                found.push(
+                    upstream.finds(format!("{} sends API calls to {}", upstream.name, hub.host)),
+                );
+            }
+        }
+    }
+    found
+}
+
+fn headers(site: &Site) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for host in site.hosts.keys() {
+        let own: Vec<&str> = files(site)
+            .filter(|(of, _)| of == host)
+            .map(|(_, file)| file.text.as_str())
+            .collect();
+        if !own.iter().any(|text| text.contains("proxy_pass")) {
+            continue;
+        }
+        if !own
+            .iter()
+            .any(|text| text.contains("proxy_set_header Upgrade "))
+        {
+            found.push(Finding::on(host, "the header Upgrade is not handed on"));
+        }
+        let largest = own
+            .iter()
+            .filter_map(|text| buffers(text))
+            .max()
+            .unwrap_or(8);
+        if largest < 32 {
+            found.push(Finding::on(
+                host,
+                format!("a header may have {largest} KB only"),
+            ));
+        }
+    }
+    found
+}
+
+/// The size of `large_client_header_buffers 4 32k;`, in KB.
+fn buffers(text: &str) -> Option<u32> {
+    let (_, rest) = text.split_once("large_client_header_buffers")?;
+    let size = rest.split(';').next()?.split_whitespace().nth(1)?;
+    let number = size
+        .trim_end_matches(['k', 'K', 'm', 'M'])
+        .parse::<u32>()
+        .ok()?;
+    Some(match size.ends_with(['m', 'M']) {
+        true => number * 1024,
+        false => number,
+    })
+}
+
+/// The names of every `server` with its ports of TLS.
+fn servers(text: &str) -> Vec<(Vec<&str>, Vec<&str>)> {
+    let blocks = text.split("server {").skip(1);
+    blocks
+        .map(|block| {
+            let lines = || block.lines().map(|line| line.trim().trim_end_matches(';'));
+            let names = lines().filter_map(|line| line.strip_prefix("server_name "));
+            let listens = lines().filter_map(|line| line.strip_prefix("listen "));
+            let of_tls = listens.filter(|listen| listen.split(' ').any(|word| word == "ssl"));
+            (
+                names.flat_map(str::split_whitespace).collect(),
+                of_tls
+                    .filter_map(|listen| listen.split(' ').next())
+                    .collect(),
+            )
+        })
+        .collect()
+}
+
+fn names(site: &Site) -> Vec<Finding> {
+    let servers: Vec<_> = files(site)
+        .flat_map(|(_, file)| servers(&file.text))
+        .collect();
+    if servers.is_empty() {
+        return vec![];
+    }
+    let mut found = Vec::new();
+    for node in site.event_hubs() {
+        let Some(setting) = node.get("server.hostname") else {
+            continue;
+        };
+        let name = setting.text().unwrap_or_default();
+        let ports: Vec<&str> = servers
+            .iter()
+            .filter(|(names, _)| names.contains(&name))
+            .flat_map(|(_, ports)| ports.iter().copied())
+            .collect();
+        let proxy = node.number(
+            "transport.https.properties.proxyPort",
+            9443 + ports::offset(node),
+        );
+        if ports.is_empty() {
+            found.push(setting.finds(format!("the balancer serves no {name}")));
+        } else if !ports.iter().any(|port| *port == proxy.to_string()) {
+            let ports = ports.join(", ");
+            found.push(setting.finds(format!(
+                "the portals say port {proxy}, and the balancer serves {name} on {ports}"
+            )));
+        }
+    }
+    found
+}

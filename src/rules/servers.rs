@@ -1,0 +1,143 @@
+//! Settings of one node of API-M that are wrong by themselves, or name what others do not know.
+
+use super::node::{Component, Setting};
+use super::{Finding, Rule, Severity, Site, Stage};
+use std::collections::BTreeSet;
+
+pub const RULES: &[Rule] = &[
+    Rule {
+        id: "apim-33",
+        title: "a gateway of several tenants learns of them",
+        severity: Severity::Error,
+        stage: Stage::Plan,
+        why: "it knows no tenant but its own: `Tenant ID cannot be -1` for every call",
+        fix: "give it the shared database, or from 4.6 on apim.sync_runtime_artifacts.tenant_loading",
+        source: "wso2/api-manager#4613",
+        check: tenants_of_gateways,
+    },
+    Rule {
+        id: "apim-39",
+        title: "node_ip is an address of the node at which others reach it",
+        severity: Severity::Warning,
+        stage: Stage::Plan,
+        why: "others are told this address, and it leads nowhere or to themselves",
+        fix: "write the host's own address; the samples of the documentation have 127.0.0.1",
+        source: "docs-apim setup/single-node/configuring-an-active-active-deployment",
+        check: node_ips,
+    },
+    Rule {
+        id: "apim-46",
+        title: "a gateway's labels are names of environments that the control plane has",
+        severity: Severity::Error,
+        stage: Stage::Plan,
+        why: "no API is ever deployed to it",
+        fix: "name an environment of deployment.toml; for one that was made in the admin portal, accept this rule",
+        source: "docs-apim deploy-and-publish/deploy-on-gateway/deploy-api/deploy-through-multiple-api-gateways.md",
+        check: labels,
+    },
+    Rule {
+        id: "apim-60",
+        title: "the list of tenants to load at the start can be read",
+        severity: Severity::Error,
+        stage: Stage::Plan,
+        why: "the server stops with an exception",
+        fix: "write `*`, domains, or `*,!domain`",
+        source: "docs-apim administer/multitenancy/configuring-the-tenant-loading-policy.md",
+        check: eager_tenants,
+    },
+    Rule {
+        id: "apim-61",
+        title: "API-M has no Hazelcast cluster",
+        severity: Severity::Warning,
+        stage: Stage::Plan,
+        why: "4.x does not need it: caches are kept in step by events, and another cluster can fall apart",
+        fix: "take [clustering] out",
+        source: "wso2/product-apim v4.5.0, default.json: server.force_local_cache",
+        check: hazelcast,
+    },
+];
+
+fn tenants_of_gateways(site: &Site) -> Vec<Finding> {
+    let domains = site
+        .hosts
+        .values()
+        .filter_map(|h| h.variable("tenant_domain")?.as_str());
+    if !domains.into_iter().any(|domain| !domain.is_empty()) {
+        return vec![];
+    }
+    let mut found = Vec::new();
+    for node in site.of(Component::Gateway) {
+        let url = node.text("database.shared_db.url").unwrap_or("jdbc:h2:");
+        let loading = node.get("apim.sync_runtime_artifacts.tenant_loading.enable");
+        if url.starts_with("jdbc:h2") && loading.and_then(Setting::bool) != Some(true) {
+            found.push(node.finds(
+                "there are tenants, and it has neither the shared database nor tenant_loading",
+            ));
+        }
+    }
+    found
+}
+
+fn node_ips(site: &Site) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for node in site.apim() {
+        let Some(setting) = node.get("server.node_ip") else {
+            continue;
+        };
+        let ip = setting.text().unwrap_or_default();
+        if ip == site.address(&node.host) {
+            continue;
+        }
+        let mut others = site.hosts.values().filter(|host| host.name != node.host);
+        if ip.starts_with("127.") || ip == "localhost" {
+            found.push(setting.finds(format!("node_ip is {ip}")));
+        } else if let Some(other) = others.find(|host| host.address == ip) {
+            found.push(setting.finds(format!("node_ip {ip} is the address of {}", other.name)));
+        }
+    }
+    found
+}
+
+fn labels(site: &Site) -> Vec<Finding> {
+    let environments = site
+        .event_hubs()
+        .flat_map(|hub| hub.list("apim.gateway.environment"));
+    let known: BTreeSet<&str> = environments.filter_map(|e| e.get("name")?.text()).collect();
+    if known.is_empty() {
+        return vec![];
+    }
+    let mut found = Vec::new();
+    for node in site.apim() {
+        for label in node.list("apim.sync_runtime_artifacts.gateway.gateway_labels") {
+            let name = label.text().unwrap_or_default();
+            if !known.contains(name) {
+                found.push(label.finds(format!("no environment is called `{name}`")));
+            }
+        }
+    }
+    found
+}
+
+fn eager_tenants(site: &Site) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for node in site.apim() {
+        let Some(setting) = node.get("tenant_mgt.eager_loading_tenants") else {
+            continue;
+        };
+        for word in setting.text().unwrap_or_default().split(',').map(str::trim) {
+            let domain = word.strip_prefix('!').unwrap_or(word);
+            if word == "!*" || domain.is_empty() || domain.contains([' ', '!']) {
+                found.push(setting.finds(format!("`{word}` is no tenant to load")));
+            }
+        }
+    }
+    found
+}
+
+fn hazelcast(site: &Site) -> Vec<Finding> {
+    let nodes = site.apim();
+    let schemes = nodes.filter_map(|node| node.get("clustering.membership_scheme"));
+    schemes
+        .map(|s| s.finds("clustering.membership_scheme starts Hazelcast"))
+        .collect()
+}
