@@ -435,7 +435,7 @@ fn check_says_what_it_could_not_see() {
         .lines()
         .find(|l| l.starts_with("not judged on apim-1"))
         .unwrap();
-    assert!(line.contains("integration-10"), "{said}");
+    assert!(line.contains("apim-34"), "{said}");
     assert!(said.contains("0 errors"), "{said}");
 }
 

@@ -20,6 +20,7 @@ mod database;
 mod events;
 mod host;
 mod keystores;
+mod machines;
 mod parts;
 mod running;
 mod secrets;
@@ -139,6 +140,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         secrets::RULES,
         servers::RULES,
         settings::RULES,
+        machines::RULES,
         versions::RULES,
         apps::RULES,
         probes::RULES,
