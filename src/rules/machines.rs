@@ -17,6 +17,16 @@ pub const RULES: &[Rule] = &[
         check: taken_ports,
     },
     Rule {
+        id: "apim-27",
+        title: "the JDBC driver is there once",
+        severity: Severity::Error,
+        stage: Stage::Host,
+        why: "without it no database is reached; of two, any may be loaded, and mixed ones fail in strange ways",
+        fix: "keep one jar in repository/components/lib, and remove the others with their copies in dropins",
+        source: "docs-apim install-and-setup/setup/setting-up-databases/changing-default-databases",
+        check: drivers,
+    },
+    Rule {
         id: "apim-35",
         title: "a node has a heap of its own size, and all of a host have at most 75 % of its memory",
         severity: Severity::Warning,
@@ -65,6 +75,16 @@ pub const RULES: &[Rule] = &[
         fix: "open 5672, 9611 and 9711 (plus offset) between these hosts in the firewall",
         source: "docs-apim reference/default-product-ports.md",
         check: silent_peers,
+    },
+    Rule {
+        id: "apim-52",
+        title: "the password of an encrypted deployment.toml outlives a start",
+        severity: Severity::Error,
+        stage: Stage::Host,
+        why: "the server deletes password-tmp once it has read it: the next start waits for somebody to type",
+        fix: "write password-persist, mode 0600, or password-tmp in an ExecStartPre of the unit",
+        source: "docs-apim security/logins-and-passwords/working-with-encrypted-passwords.md",
+        check: vaults,
     },
     Rule {
         id: "apim-54",
@@ -147,6 +167,51 @@ fn taken_ports(site: &Site) -> Vec<Finding> {
             }
         }
         Ok(found.into_values().collect())
+    })
+}
+
+fn drivers(site: &Site) -> Vec<Finding> {
+    each(site, |node, instance| {
+        let Some(class) = node.text("database.apim_db.driver") else {
+            return Ok(vec![]);
+        };
+        let lib = instance.libraries.iter().find(|l| l.path.ends_with("lib"));
+        let Some(lib) = lib else {
+            return Ok(vec![]);
+        };
+        Finding::seen(&node.host, &lib.jars)?;
+        let jars = lib
+            .drivers
+            .iter()
+            .filter(|jar| jar.classes.iter().any(|c| c == class));
+        let names: Vec<&str> = jars.map(|jar| jar.file.as_str()).collect();
+        let would_be = node
+            .files
+            .iter()
+            .any(|f| f.dest.contains("/components/lib/"));
+        Ok(match names.as_slice() {
+            [] if !would_be => vec![node.finds(format!("no jar in lib has {class}"))],
+            [] | [_] => vec![],
+            several => vec![node.finds(format!("{class} is in {}", several.join(" and ")))],
+        })
+    })
+}
+
+fn vaults(site: &Site) -> Vec<Finding> {
+    each(site, |node, instance| {
+        let pre = node.unit("ExecStartPre").unwrap_or_default();
+        if node.get("secrets").is_none() || pre.contains("password-tmp") {
+            return Ok(vec![]);
+        }
+        let files = Finding::seen(&node.host, &instance.password_files)?;
+        let persistent = files.iter().find(|f| f.path.ends_with("password-persist"));
+        Ok(match persistent {
+            None => vec![node.finds("there is no password-persist")],
+            Some(file) if file.mode & 0o077 != 0 => {
+                vec![node.finds("password-persist may be read by others")]
+            }
+            Some(_) => vec![],
+        })
     })
 }
 
