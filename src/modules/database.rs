@@ -1,17 +1,20 @@
 //! `database`: an empty database, ready for its schema.
 
-use super::shared::sql::Engine;
+use super::shared::sql::{Engine, Login, Server};
 use super::{Kind, Module};
 use crate::system::{Result, System};
 use crate::wire::Failure;
 use serde::Deserialize;
 
 /// Keeps a database there. One with tables in it is never altered.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
     engine: Engine,
     name: String,
+    /// An administrator's, to a server that is not on this host.
+    #[serde(default)]
+    login: Option<Login>,
     /// `latin1`, `utf8mb4`; on PostgreSQL the encoding. It can only be chosen while there are no tables.
     #[serde(default)]
     charset: Option<String>,
@@ -52,7 +55,8 @@ impl Module for Database {
     type Change = Change;
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {
-        let Some((charset, collation)) = self.engine.charset(system, &self.name)? else {
+        let server = self.server(system);
+        let Some((charset, collation)) = server.charset(&self.name)? else {
             return Ok(vec![Change::Create]);
         };
         let same = agrees(self.charset.as_deref(), &charset)
@@ -61,7 +65,7 @@ impl Module for Database {
             return Ok(vec![]);
         }
         let from = format!("{charset} ({collation})");
-        let tables = self.engine.tables(system, &self.name)?.len();
+        let tables = server.tables(&self.name)?.len();
         if tables > 0 || self.engine == Engine::Postgresql {
             return Err(self.fixed(&from, tables));
         }
@@ -78,11 +82,19 @@ impl Module for Database {
             self.engine.name(&self.name),
             self.options()
         );
-        self.engine.ask(system, None, &sql).map(drop)
+        self.server(system).ask(None, &sql).map(drop)
     }
 }
 
 impl Database {
+    fn server<'a>(&'a self, system: &'a System) -> Server<'a> {
+        Server {
+            system,
+            engine: self.engine,
+            login: self.login.as_ref(),
+        }
+    }
+
     fn options(&self) -> String {
         let mut sql = String::new();
         if self.engine == Engine::Postgresql {

@@ -1,20 +1,24 @@
 //! `database_schema`: the tables of a product, made once and never touched again.
 //!
 //! The products' scripts must not run twice: some begin with DROP TABLE, others fail half-way. So one
-//! only runs on an empty database, and a record of ours says whether it came to its end.
+//! only runs on an empty database. PostgreSQL makes all of the tables or none; the others cannot, so a
+//! record of ours says whether the script came to its end.
 
 use super::shared::content::{self, Source};
-use super::shared::sql::Engine;
+use super::shared::sql::{Engine, Login, Server};
 use super::{Brings, Kind, Module};
 use crate::system::{Result, System};
 use crate::wire::{Content, Failure};
 use serde::Deserialize;
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseSchema {
     engine: Engine,
     database: String,
+    /// An administrator's, to a server that is not on this host.
+    #[serde(default)]
+    login: Option<Login>,
     /// The script.
     content: Content,
     /// Tables that prove the schema is there: the first and the last that the script makes, and a few between.
@@ -58,11 +62,12 @@ database_schema:
             ));
         }
         // Without the database an earlier task has yet to make it.
-        if !self.engine.has_database(system, &self.database)? {
+        let server = self.server(system);
+        if !server.has_database(&self.database)? {
             return Ok(vec![Install]);
         }
-        let tables = self.engine.tables(system, &self.database)?;
-        let begun = self.is_begun(system, &tables)?;
+        let tables = server.tables(&self.database)?;
+        let begun = self.is_begun(&server, &tables)?;
         self.judge(&tables, begun)
             .map(|due| Vec::from_iter(due.then_some(Install)))
     }
@@ -71,16 +76,43 @@ database_schema:
         let source = Source::Sent(&self.content);
         let script = content::bytes(&source, system)?;
         let digest = source.digest(system)?.unwrap_or_default();
-        self.record(system, &digest, "started")?;
         system.progress(&format!("running the script in `{}`", self.database));
-        if let Err(failure) = self.engine.run_script(system, &self.database, script) {
-            return Err(self.broken_off(system, &digest, failure));
+        let server = self.server(system);
+        match self.engine {
+            Engine::Postgresql => self.install_at_once(&server, &script, &digest),
+            _ => self.install_noting(&server, script, &digest),
         }
-        self.record(system, &digest, "done")
     }
 }
 
 impl DatabaseSchema {
+    fn server<'a>(&'a self, system: &'a System) -> Server<'a> {
+        Server {
+            system,
+            engine: self.engine,
+            login: self.login.as_ref(),
+        }
+    }
+
+    fn install_at_once(&self, server: &Server<'_>, script: &[u8], digest: &str) -> Result<()> {
+        server
+            .run_whole(&self.database, script, &record(digest, "done"))
+            .map_err(|failure| {
+                self.broken_off(failure).help(
+                    "PostgreSQL has undone it, so nothing is left over: mend the cause and run again",
+                )
+            })
+    }
+
+    fn install_noting(&self, server: &Server<'_>, script: Vec<u8>, digest: &str) -> Result<()> {
+        let note = |state| server.ask(Some(&self.database), &record(digest, state));
+        note("started")?;
+        server
+            .run_script(&self.database, script)
+            .map_err(|failure| self.broken_off(failure).help(self.how_to_clean()))?;
+        note("done").map(drop)
+    }
+
     /// Whether the script has to run; an error when a person has to decide.
     fn judge(&self, tables: &[String], begun: bool) -> Result<bool> {
         let others: Vec<_> = tables
@@ -104,42 +136,20 @@ impl DatabaseSchema {
         }
     }
 
-    fn is_begun(&self, system: &System, tables: &[String]) -> Result<bool> {
+    fn is_begun(&self, server: &Server<'_>, tables: &[String]) -> Result<bool> {
         if !tables.iter().any(|t| t == RECORD) {
             return Ok(false);
         }
         let sql = format!("SELECT script FROM {RECORD} WHERE state = 'started';");
-        Ok(!self
-            .engine
-            .ask(system, Some(&self.database), &sql)?
-            .is_empty())
+        Ok(!server.ask(Some(&self.database), &sql)?.is_empty())
     }
 
-    fn record(&self, system: &System, digest: &str, state: &str) -> Result<()> {
-        let sql = format!(
-            "CREATE TABLE IF NOT EXISTS {RECORD} (script VARCHAR(64) PRIMARY KEY, state VARCHAR(16) NOT NULL);\n\
-             DELETE FROM {RECORD} WHERE script = '{digest}';\n\
-             INSERT INTO {RECORD} (script, state) VALUES ('{digest}', '{state}');"
-        );
-        self.engine
-            .ask(system, Some(&self.database), &sql)
-            .map(drop)
-    }
-
-    fn broken_off(&self, system: &System, digest: &str, failure: Failure) -> Failure {
-        let message = format!(
+    fn broken_off(&self, failure: Failure) -> Failure {
+        Failure::new(format!(
             "the script for database `{}` did not run to its end: {}",
             self.database, failure.message
-        );
-        let told = Failure::new(message).detail(failure.detail);
-        if self.engine != Engine::Postgresql {
-            return told.help(self.how_to_clean());
-        }
-        // PostgreSQL has undone all of it, so the record must not say that it was begun. If this
-        // fails too, the next look still finds an empty database.
-        let sql = format!("DELETE FROM {RECORD} WHERE script = '{digest}';");
-        let _ = self.engine.ask(system, Some(&self.database), &sql);
-        told.help("PostgreSQL has undone it, so nothing is left over: mend the cause and run again")
+        ))
+        .detail(failure.detail)
     }
 
     fn unfinished(&self, tables: usize) -> Failure {
@@ -191,6 +201,15 @@ impl DatabaseSchema {
         ))
         .help("use an empty database; if the two are meant to share this one, say `beside: true`")
     }
+}
+
+/// Statements that put a script's state in the record.
+fn record(digest: &str, state: &str) -> String {
+    format!(
+        "CREATE TABLE IF NOT EXISTS {RECORD} (script VARCHAR(64) PRIMARY KEY, state VARCHAR(16) NOT NULL);\n\
+         DELETE FROM {RECORD} WHERE script = '{digest}';\n\
+         INSERT INTO {RECORD} (script, state) VALUES ('{digest}', '{state}');"
+    )
 }
 
 fn is_or_are(names: &[&String]) -> &'static str {

@@ -1,6 +1,6 @@
 //! `database_user`: a user of a database server, its password and the databases it may use.
 
-use super::shared::sql::Engine;
+use super::shared::sql::{Engine, Login, Server};
 use super::shared::words::Words;
 use super::{Kind, Module};
 use crate::system::{Result, System};
@@ -13,6 +13,9 @@ use serde::Deserialize;
 pub struct DatabaseUser {
     engine: Engine,
     name: String,
+    /// An administrator's, to a server that is not on this host.
+    #[serde(default)]
+    login: Option<Login>,
     /// May be missing only for `state: absent`.
     #[serde(default)]
     password: Option<String>,
@@ -97,7 +100,7 @@ database_user:
             (State::Present, Some(stored)) => {
                 let mut changes = Vec::new();
                 changes
-                    .extend((!self.has_password(system, &stored)).then_some(Change::SetPassword));
+                    .extend((!self.has_password(system, &stored)?).then_some(Change::SetPassword));
                 changes.extend(self.missing_grants(system)?);
                 Ok(changes)
             }
@@ -113,14 +116,22 @@ database_user:
             Change::Grant { database } => self.grant(&database),
             Change::Drop => format!("{} {};", self.drop_words(), self.account()),
         };
-        self.engine
-            .ask(system, None, &sql)
+        self.server(system)
+            .ask(None, &sql)
             .map(drop)
             .map_err(|failure| self.without_password(failure))
     }
 }
 
 impl DatabaseUser {
+    fn server<'a>(&'a self, system: &'a System) -> Server<'a> {
+        Server {
+            system,
+            engine: self.engine,
+            login: self.login.as_ref(),
+        }
+    }
+
     fn is_sensible(&self) -> Result<()> {
         if self.state == State::Present && self.password.is_none() {
             return Err(Failure::new(format!(
@@ -149,6 +160,10 @@ impl DatabaseUser {
     fn stored(&self, system: &System) -> Result<Option<String>> {
         let name = self.engine.text(&self.name);
         let sql = match self.engine {
+            // What the server keeps is a superuser's to read; a login of ours may be less.
+            Engine::Postgresql if self.login.is_some() => {
+                format!("SELECT rolname FROM pg_roles WHERE rolname = {name};")
+            }
             Engine::Postgresql => {
                 format!("SELECT rolname, rolpassword FROM pg_authid WHERE rolname = {name};")
             }
@@ -157,16 +172,22 @@ impl DatabaseUser {
                 self.engine.text(&self.host)
             ),
         };
-        let row = self.engine.ask(system, None, &sql)?.into_iter().next();
+        let row = self.server(system).ask(None, &sql)?.into_iter().next();
         Ok(row.map(|cells| cells.into_iter().nth(1).unwrap_or_default()))
     }
 
-    fn has_password(&self, system: &System, stored: &str) -> bool {
+    fn has_password(&self, system: &System, stored: &str) -> Result<bool> {
         let password = self.password.as_deref().unwrap_or_default();
-        let same = self.engine.is_password(stored, password);
+        let same = match (self.engine, &self.login) {
+            (Engine::Postgresql, Some(_)) => {
+                let database = self.databases.0.first().map(String::as_str);
+                self.server(system).admits(&self.name, password, database)?
+            }
+            _ => self.engine.is_password(stored, password),
+        };
         // People who look for the reason of a refused login should know what was not looked at.
         system.note("password_compared", same.is_some());
-        same.unwrap_or(true)
+        Ok(same.unwrap_or(true))
     }
 
     fn missing_grants(&self, system: &System) -> Result<Vec<Change>> {
@@ -187,8 +208,8 @@ impl DatabaseUser {
             self.engine.text(&self.name)
         );
         Ok(self
-            .engine
-            .ask(system, None, &sql)?
+            .server(system)
+            .ask(None, &sql)?
             .into_iter()
             .flatten()
             .collect())
@@ -197,7 +218,7 @@ impl DatabaseUser {
     /// The databases on which the user has all that is asked for.
     fn granted(&self, system: &System) -> Result<Vec<String>> {
         let sql = format!("SHOW GRANTS FOR {};", self.account());
-        let lines = self.engine.ask(system, None, &sql)?.into_iter().flatten();
+        let lines = self.server(system).ask(None, &sql)?.into_iter().flatten();
         Ok(lines
             .filter_map(|line| parse_grant(&line))
             .filter(|(privileges, _)| self.suffices(privileges))
@@ -257,6 +278,11 @@ impl DatabaseUser {
     fn grant(&self, database: &str) -> String {
         let name = self.engine.name(database);
         match self.engine {
+            // Who is no superuser may only give a database to a role of which it is a member.
+            Engine::Postgresql if self.login.is_some() => format!(
+                "GRANT {0} TO CURRENT_USER;\nALTER DATABASE {name} OWNER TO {0};",
+                self.account()
+            ),
             Engine::Postgresql => format!("ALTER DATABASE {name} OWNER TO {};", self.account()),
             // An underscore is a wildcard here: unescaped, `tenant_a` would open `tenantXa` as well.
             _ => format!(

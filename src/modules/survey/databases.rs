@@ -1,7 +1,7 @@
 //! Databases on this host, asked as their administrator.
 
 use super::{Scene, in_time};
-use crate::modules::shared::sql::Engine;
+use crate::modules::shared::sql::{Engine, Server};
 use crate::system::{Result, System};
 use crate::wire::Failure;
 use crate::wire::survey::{
@@ -15,17 +15,20 @@ pub fn look(scene: &Scene<'_>) -> Vec<Database> {
 }
 
 fn one(system: &System, asked: &DatabaseRequest) -> Database {
-    let engine = engine(&asked.engine);
-    let server = engine.clone().and_then(|engine| server(engine, system));
+    let server = engine(&asked.engine).map(|engine| Server {
+        system,
+        engine,
+        login: None,
+    });
     let schema = |(name, tables): (&String, &Vec<TableRequest>)| {
-        let found = engine
+        let found = server
             .clone()
-            .and_then(|engine| schema(engine, system, name, tables));
+            .and_then(|server| schema(&server, name, tables));
         (name.clone(), found.into())
     };
     Database {
         engine: asked.engine.clone(),
-        server: server.into(),
+        server: server.clone().and_then(|server| about(&server)).into(),
         schemas: asked.schemas.iter().map(schema).collect(),
     }
 }
@@ -35,21 +38,21 @@ fn engine(name: &str) -> Result<Engine> {
         .map_err(|_| Failure::new(format!("`{name}` is none of mariadb, mysql and postgresql")))
 }
 
-fn server(engine: Engine, system: &System) -> Result<DatabaseServer> {
-    let sql = match engine {
+fn about(server: &Server<'_>) -> Result<DatabaseServer> {
+    let sql = match server.engine {
         Engine::Postgresql => {
             "SELECT current_setting('server_version'), current_setting('max_connections'), count(*) FROM pg_stat_activity;"
         }
         _ => "SELECT VERSION(), @@max_connections, COUNT(*) FROM information_schema.processlist;",
     };
-    let row = engine
-        .ask(system, None, sql)?
+    let row = server
+        .ask(None, sql)?
         .into_iter()
         .next()
         .unwrap_or_default();
     let number = |at: usize| -> Result<u32> {
         let cell = row.get(at).and_then(|cell| cell.parse().ok());
-        cell.ok_or_else(|| Failure::new(format!("{engine} says of itself {row:?}")))
+        cell.ok_or_else(|| Failure::new(format!("{server} says of itself {row:?}")))
     };
     Ok(DatabaseServer {
         max_connections: number(1)?,
@@ -58,9 +61,9 @@ fn server(engine: Engine, system: &System) -> Result<DatabaseServer> {
     })
 }
 
-fn schema(engine: Engine, system: &System, name: &str, asked: &[TableRequest]) -> Result<Schema> {
-    in_time(system)?;
-    let Some((charset, collation)) = engine.charset(system, name)? else {
+fn schema(server: &Server<'_>, name: &str, asked: &[TableRequest]) -> Result<Schema> {
+    in_time(server.system)?;
+    let Some((charset, collation)) = server.charset(name)? else {
         return Ok(Schema {
             exists: false,
             charset: String::new(),
@@ -69,12 +72,12 @@ fn schema(engine: Engine, system: &System, name: &str, asked: &[TableRequest]) -
             contents: BTreeMap::new(),
         });
     };
-    let tables = engine.tables(system, name)?;
+    let tables = server.tables(name)?;
     let content = |asked: &TableRequest| {
         let real = tables
             .iter()
             .find(|t| t.eq_ignore_ascii_case(&asked.table))?;
-        let found: Seen<_> = table(engine, system, name, real, &asked.columns).into();
+        let found: Seen<_> = table(server, name, real, &asked.columns).into();
         Some((asked.table.clone(), found))
     };
     let contents = asked.iter().filter_map(content).collect();
@@ -87,13 +90,8 @@ fn schema(engine: Engine, system: &System, name: &str, asked: &[TableRequest]) -
     })
 }
 
-fn table(
-    engine: Engine,
-    system: &System,
-    database: &str,
-    name: &str,
-    wanted: &[String],
-) -> Result<Table> {
+fn table(server: &Server<'_>, database: &str, name: &str, wanted: &[String]) -> Result<Table> {
+    let engine = server.engine;
     let place = match engine {
         Engine::Postgresql => "table_schema NOT IN ('pg_catalog', 'information_schema')",
         _ => "table_schema = DATABASE()",
@@ -102,8 +100,8 @@ fn table(
         "SELECT column_name FROM information_schema.columns WHERE {place} AND table_name = {} ORDER BY ordinal_position;",
         engine.text(name)
     );
-    let columns: Vec<_> = engine
-        .ask(system, Some(database), &sql)?
+    let columns: Vec<_> = server
+        .ask(Some(database), &sql)?
         .into_iter()
         .flatten()
         .collect();
@@ -125,6 +123,6 @@ fn table(
         chosen.join(", "),
         engine.name(name)
     );
-    let rows = engine.ask(system, Some(database), &sql)?;
+    let rows = server.ask(Some(database), &sql)?;
     Ok(Table { columns, rows })
 }
