@@ -175,9 +175,15 @@ pub fn schema_of(url: &str) -> Option<String> {
     Some(format!("{}/{schema}", address.to_lowercase()))
 }
 
+/// A gateway that asks the control plane needs nothing that is shared. Source: wso2/api-manager#3904.
+fn gets_its_tenants(node: &Node) -> bool {
+    let loading = node.get("apim.sync_runtime_artifacts.tenant_loading.enable");
+    node.component == Component::Gateway && loading.and_then(Setting::bool) == Some(true)
+}
+
 fn h2(site: &Site) -> Vec<Finding> {
     let mut found = Vec::new();
-    for node in site.apim() {
+    for node in site.apim().filter(|n| !gets_its_tenants(n)) {
         for name in SHARED {
             let database = format!("database.{name}");
             let is_h2 = |key: &str, mark: &str| {
