@@ -46,6 +46,26 @@ fn standard_ha_multitenant_with_tenants_of_all_shapes() {
     );
 }
 
+/// Neither balancer nor peers know a host that left, and it is stopped after all of them.
+#[test]
+fn a_host_that_left_is_named_by_nobody_and_looked_at_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = shipped(
+        dir.path(),
+        "standard-ha-multitenant",
+        "inventories/standard-ha-multitenant-large.yaml",
+    );
+    options.retire = Some("mi-acme-3".to_owned());
+    let text = shown(&prepared(options).plan);
+    let (before, last) = text.split_once("play Stop what left").unwrap();
+    for name in ["mi-acme-3", "10.0.2.13"] {
+        assert!(!before.contains(name), "{name} is still named");
+    }
+    assert!(before.contains("10.0.2.12"));
+    assert!(last.contains("host mi-acme-3"), "{last}");
+    assert!(last.contains("/etc/systemd/system/wso2-mi.service"));
+}
+
 /// Nodes of one cluster differ only where the product wants it; anything else is a copy that went wrong.
 /// The keys: `reference` section 4.3 of API-M's active-active page, MI's node id, SI's id and address.
 #[test]
