@@ -33,6 +33,7 @@ mod catalog;
 mod coordination;
 mod integration;
 mod probes;
+mod resources;
 mod si;
 mod units;
 
@@ -144,6 +145,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         versions::RULES,
         apps::RULES,
         probes::RULES,
+        resources::RULES,
         catalog::RULES,
         coordination::RULES,
         integration::RULES,

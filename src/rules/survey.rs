@@ -221,6 +221,8 @@ fn questions(node: &Node) -> Vec<wire::HttpRequest> {
                     user: of_user("user.name"),
                     password: of_user("user.password"),
                     login: Some(format!("{management}/login")),
+                    // The list of faulty ones stands last.
+                    keep: 65536,
                     ..ask("applications", format!("{management}/applications"))
                 },
             ]

@@ -244,7 +244,8 @@ fn survey(site: &Site, host: &str) -> Value {
             let role = if first { "Active" } else { "Passive" };
             let body = format!("{{\"haStatus\":\"{role}\"}}");
             instance["http"] = serde_json::json!([
-                {"name": "statistics", "answer": {"known": {"status": 200, "location": null, "body": body}}}
+                {"name": "statistics", "answer": {"known": {"status": 200, "location": null, "body": body}}},
+                {"name": "applications", "answer": {"known": {"status": 200, "location": null, "body": "{\"activeList\":[],\"faultyList\":[]}"}}}
             ]);
             instance
         })
