@@ -279,10 +279,10 @@ fn heap(node: &Node) -> u64 {
     let options = ["JVM_MEM_OPTS", "JAVA_OPTS"]
         .into_iter()
         .filter_map(|name| node.environment.get(name));
-    let sizes = options
+    let mut sizes = options
         .flat_map(|words| words.split_whitespace())
         .filter_map(|o| o.strip_prefix("-Xmx"));
-    sizes.last().and_then(bytes).unwrap_or(HEAP)
+    sizes.next_back().and_then(bytes).unwrap_or(HEAP)
 }
 
 /// `1g`, `1024m`, `2048K`.
