@@ -56,7 +56,7 @@ fn apim_deploy(dir: &Path, words: &[&str]) -> Output {
 fn project() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let yaml = blocks(README, "yaml");
-    let [hosts, vars, secrets] = yaml.as_slice() else {
+    let [hosts, vars, secrets, _] = yaml.as_slice() else {
         panic!("README has {} blocks of YAML", yaml.len());
     };
     fs::write(dir.path().join("hosts.yaml"), hosts).unwrap();
@@ -216,6 +216,30 @@ fn our_own_modules_are_modules() {
     }
 }
 
+/// The settings for somebody else's server, with the hosts of the tour but for its database.
+#[test]
+fn the_database_may_be_somebody_elses() {
+    let dir = project();
+    let ours = blocks(README, "yaml")[0];
+    let (before, group) = ours.split_once("    database:\n").unwrap();
+    let after = group.split_once("    load_balancer:\n").unwrap().1;
+    let hosts = format!("{before}    load_balancer:\n{after}");
+    fs::write(dir.path().join("hosts.yaml"), hosts).unwrap();
+    let external = blocks(README, "yaml")[3].replace("...", "Admin-2026");
+    fs::write(dir.path().join("external.yaml"), external).unwrap();
+    let words = "lint standard-ha -i hosts.yaml -e @secrets.yaml -e @external.yaml";
+    let words: Vec<&str> = words.split(' ').collect();
+    let output = apim_deploy(dir.path(), &words);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+}
+
+/// README's headings as anchors.
+fn headings() -> Vec<String> {
+    let lines = README.lines().filter_map(|l| l.strip_prefix("## "));
+    lines.map(|l| l.to_lowercase().replace(' ', "-")).collect()
+}
+
 #[test]
 fn links_lead_somewhere() {
     for link in README
@@ -223,10 +247,11 @@ fn links_lead_somewhere() {
         .skip(1)
         .map(|rest| rest.split(')').next().unwrap())
     {
-        assert!(
-            link.starts_with("https://") || Path::new(link).exists(),
-            "{link}"
-        );
+        let leads = match link.strip_prefix('#') {
+            Some(heading) => headings().contains(&heading.to_owned()),
+            None => link.starts_with("https://") || Path::new(link).exists(),
+        };
+        assert!(leads, "{link}");
     }
 }
 

@@ -294,12 +294,13 @@ fn asked_to_stop_by(signal: rustix::process::Signal) {
   hosts: all
   tasks:
     - { name: first, command: touch begun }
-    - { name: second, command: sleep 2 }
+    - { name: second, shell: touch busy; sleep 2 }
     - { name: third, command: touch after }
 ";
     let playbook = playbook.replace("touch ", &format!("touch {}/", dir.path().display()));
     let child = command(dir.path(), &playbook, &[]).spawn().unwrap();
-    while !dir.path().join("begun").exists() {
+    // The second step is the current one; asked between two, a run stops there.
+    while !dir.path().join("busy").exists() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();

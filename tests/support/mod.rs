@@ -23,22 +23,24 @@ pub const SECRETS: &[&str] = &[
 pub fn packs(dir: &Path) -> PathBuf {
     let packs = dir.join("packs");
     fs::create_dir_all(&packs).unwrap();
-    pack(
-        &packs,
-        "wso2am-4.5.0",
-        &["dbscripts/mysql.sql", "dbscripts/apimgt/mysql.sql"],
-    );
-    for name in ["wso2am-acp", "wso2am-universal-gw", "wso2am-tm"] {
-        let scripts = ["dbscripts/mysql.sql", "dbscripts/apimgt/mysql.sql"];
+    let scripts = [
+        "dbscripts/mysql.sql",
+        "dbscripts/apimgt/mysql.sql",
+        "dbscripts/postgresql.sql",
+        "dbscripts/apimgt/postgresql.sql",
+    ];
+    for name in ["wso2am", "wso2am-acp", "wso2am-universal-gw", "wso2am-tm"] {
         pack(&packs, &format!("{name}-4.5.0"), &scripts);
     }
-    pack(
-        &packs,
-        "wso2mi-4.4.0",
-        &["dbscripts/mysql/mysql_cluster.sql"],
-    );
+    let scripts = [
+        "dbscripts/mysql/mysql_cluster.sql",
+        "dbscripts/postgres/postgresql_cluster.sql",
+    ];
+    pack(&packs, "wso2mi-4.4.0", &scripts);
     pack(&packs, "wso2si-4.3.0", &["bin/server.sh"]);
-    fs::write(packs.join("mariadb-java-client.jar"), [0xff, 0x00]).unwrap();
+    for driver in ["mariadb-java-client.jar", "postgresql.jar"] {
+        fs::write(packs.join(driver), [0xff, 0x00]).unwrap();
+    }
     packs
 }
 
