@@ -34,6 +34,9 @@ step "a database machine that is gone"
 later "$lab" start db-1
 fault "database machine dead" 5 db-1 'reached'
 "$lab" start db-1
+# The other one has taken over, and the one that was active steps back when it meets the database again: until then both
+# say that they are active, and a run would be right to complain.
+expect_within 90 "stream integrators" "Active Passive" si_states si-1 si-2
 deploy
 
 # The rest happens on a bare machine, where a run has work to do.
