@@ -215,26 +215,9 @@ fn vaults(site: &Site) -> Vec<Finding> {
     })
 }
 
-/// In bytes: `-Xmx2g`, the last one counts.
-fn heap(node: &Node) -> Option<u64> {
-    let options = node.environment.get("JVM_MEM_OPTS")?;
-    let size = options
-        .split_whitespace()
-        .filter_map(|o| o.strip_prefix("-Xmx"))
-        .next_back()?;
-    let digits = size.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match size[digits.len()..].to_lowercase().as_str() {
-        "g" => 30,
-        "m" => 20,
-        "k" => 10,
-        _ => 0,
-    };
-    digits.parse::<u64>().ok().map(|number| number << shift)
-}
-
 fn heaps(site: &Site) -> Vec<Finding> {
     each(site, |node, _| {
-        if heap(node).is_none() {
+        if node.heap().is_none() {
             return Ok(vec![
                 node.finds("no -Xmx in JVM_MEM_OPTS: the heap is the script's 1 GB"),
             ]);
@@ -244,7 +227,7 @@ fn heaps(site: &Site) -> Vec<Finding> {
         };
         let memory = Finding::seen(&node.host, &survey.memory)?.total;
         let of_host = site.nodes.iter().filter(|n| n.host == node.host);
-        let wanted: u64 = of_host.filter_map(heap).sum();
+        let wanted: u64 = of_host.filter_map(Node::heap).sum();
         let is_too_much = wanted > memory / 4 * 3;
         let told = format!(
             "heaps of {} MiB on a host of {} MiB",

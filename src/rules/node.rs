@@ -3,6 +3,7 @@
 use super::Finding;
 use super::site::{Host, Written};
 use crate::source::{self, Problem, Span, Yaml};
+use crate::wire::environment_heap;
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::fmt;
@@ -213,6 +214,11 @@ impl Node {
             property.strip_prefix(name)?.strip_prefix('=')
         });
         given.or_else(|| self.environment.get(name).map(String::as_str))
+    }
+
+    /// Of the JVM, in bytes; `None` leaves it to the start script.
+    pub fn heap(&self) -> Option<u64> {
+        environment_heap(|name| self.environment.get(name).map(String::as_str))
     }
 
     /// A directive of the unit that the run writes.

@@ -254,7 +254,7 @@ fn heaps(site: &Site) -> Vec<Finding> {
         if !nodes.clone().any(|n| !n.component.is_apim()) {
             continue;
         }
-        let wanted: u64 = nodes.map(heap).sum();
+        let wanted: u64 = nodes.map(|node| node.heap().unwrap_or(HEAP)).sum();
         match &survey.memory {
             Seen::Unknown { why } => found.push(Finding::unjudged(&host.name, why.as_str())),
             Seen::Known(memory) if wanted > memory.total / 4 * 3 => {
@@ -273,31 +273,6 @@ fn heaps(site: &Site) -> Vec<Finding> {
 
 /// Of the start scripts.
 const HEAP: u64 = 1 << 30;
-
-/// In bytes: the last `-Xmx` counts, and JAVA_OPTS stand behind.
-fn heap(node: &Node) -> u64 {
-    let options = ["JVM_MEM_OPTS", "JAVA_OPTS"]
-        .into_iter()
-        .filter_map(|name| node.environment.get(name));
-    let mut sizes = options
-        .flat_map(|words| words.split_whitespace())
-        .filter_map(|o| o.strip_prefix("-Xmx"));
-    sizes.next_back().and_then(bytes).unwrap_or(HEAP)
-}
-
-/// `1g`, `1024m`, `2048K`.
-fn bytes(size: &str) -> Option<u64> {
-    let digits = size.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match size[digits.len()..].to_ascii_lowercase().as_str() {
-        "" => 0,
-        "k" => 10,
-        "m" => 20,
-        "g" => 30,
-        "t" => 40,
-        _ => return None,
-    };
-    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
-}
 
 fn stale_pid(node: &Node, instance: &Instance) -> Option<Finding> {
     let Some(file) = &instance.pid_file else {

@@ -104,15 +104,6 @@ impl Site {
         }
     }
 
-    /// The nodes that answer API calls.
-    pub fn gateways(&self) -> Vec<&Node> {
-        let own: Vec<&Node> = self.of(Component::Gateway).collect();
-        match own.is_empty() {
-            true => self.event_hubs().collect(),
-            false => own,
-        }
-    }
-
     /// The nodes of each cluster, by component and the cluster's name.
     pub fn clusters(&self) -> Vec<Vec<&Node>> {
         let mut found: IndexMap<_, Vec<&Node>> = IndexMap::new();

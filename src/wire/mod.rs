@@ -5,6 +5,7 @@
 
 mod facts;
 mod frame;
+mod heap;
 mod message;
 mod outcome;
 mod step;
@@ -12,6 +13,7 @@ pub mod survey;
 
 pub use facts::Facts;
 pub use frame::{FrameError, MAX_FRAME, decode, encode, frame_length};
+pub use heap::{environment_heap, heap};
 pub use message::{FromWorker, Order, ToWorker};
 pub use outcome::{Diff, Failure, Outcome, Told};
 pub use step::{Action, Block, Content, Digest, Item, Mode, Step};

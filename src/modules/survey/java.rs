@@ -4,6 +4,7 @@ use super::{Scene, text};
 use crate::modules::shared::unit::Unit;
 use crate::system::{Command, FileKind, Result, System};
 use crate::wire::Failure;
+use crate::wire::heap;
 use crate::wire::survey::{InstanceRequest, Java, JavaVersion, Jvm, Seen};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -71,27 +72,6 @@ fn major(version: &str) -> Option<u32> {
         "1" => numbers.next()?.parse().ok(),
         other => other.parse().ok(),
     }
-}
-
-/// The bytes of the last `-Xmx`, which is the one that counts.
-pub fn heap<'a>(words: impl IntoIterator<Item = &'a str>) -> Option<u64> {
-    let sizes = words
-        .into_iter()
-        .filter_map(|word| word.strip_prefix("-Xmx"));
-    sizes.last().and_then(size)
-}
-
-fn size(text: &str) -> Option<u64> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" => 0,
-        "k" => 10,
-        "m" => 20,
-        "g" => 30,
-        "t" => 40,
-        _ => return None,
-    };
-    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 /// The server's JVM: of the unit's Java processes the largest, since a script or a tool may run beside it.
@@ -176,14 +156,6 @@ mod tests {
         assert_eq!(major("17.0.12"), Some(17));
         assert_eq!(major("25-ea"), Some(25));
         assert_eq!(major(""), None);
-    }
-
-    #[test]
-    fn the_last_heap_counts() {
-        assert_eq!(heap(["-Xmx1g", "-Xms1g", "-Xmx1536m"]), Some(1536 << 20));
-        assert_eq!(heap(["-Xmx65536K"]), Some(64 << 20));
-        assert_eq!(heap(["-Xmxlots", "-Dx"]), None);
-        assert_eq!(heap([]), None);
     }
 
     #[test]

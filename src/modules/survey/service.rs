@@ -1,9 +1,9 @@
 //! The systemd unit of a product, and the environment that it gives.
 
 use super::Scene;
-use super::java::heap;
 use crate::modules::shared::unit;
 use crate::system::{Result, System};
+use crate::wire::environment_heap;
 use crate::wire::survey::UnitFacts;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -126,15 +126,8 @@ impl Environment {
         self.0.get("PATH").map_or(DEFAULT, String::as_str)
     }
 
-    /// `JAVA_OPTS` comes later on the JVM's command line, so it wins.
     fn max_heap(&self) -> Option<u64> {
-        let options = ["JVM_MEM_OPTS", "JAVA_OPTS"].map(|name| self.0.get(name));
-        let words: Vec<_> = options
-            .into_iter()
-            .flatten()
-            .flat_map(|value| value.split_whitespace())
-            .collect();
-        heap(words)
+        environment_heap(|name| self.0.get(name).map(String::as_str))
     }
 }
 
