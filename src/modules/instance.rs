@@ -6,6 +6,7 @@
 //! what was not written still differs, and what was written is newer than the process.
 
 use super::shared::delivered::{Delivered, short};
+use super::shared::generation;
 use super::shared::log::{self, Boot};
 use super::shared::patience::{Patience, spoken};
 use super::shared::unit::{self, Stamp, Unit};
@@ -43,6 +44,9 @@ pub struct Instance {
     log: Option<PathBuf>,
     #[serde(default)]
     dead: Option<Dead>,
+    /// In milliseconds since the epoch, by the host's clock: a process that is older is started anew. Zero: none is.
+    #[serde(default)]
+    fresh_since: i64,
 }
 
 /// How to tell a process that lives and will never serve: a server may lose its database or a port while
@@ -135,6 +139,7 @@ instance:
   enabled: true
   log: /opt/wso2/apim/current/repository/logs/wso2carbon.log
   dead: { ports: [9443], fatal: [Address already in use], within: 600 }
+  fresh_since: 0
 ";
     const BRINGS: Brings = Brings::Files;
     type Change = Change;
@@ -152,6 +157,8 @@ instance:
             None => self.will_never_serve(system, &unit)?,
             some => some,
         };
+        let why = why.or_else(|| self.is_too_old(&unit));
+        system.note("installed", unit.exists());
         let wanted = self.state == State::Started;
         let stop = !unit.is_down() && (!wanted || why.is_some());
         let start = wanted && (stop || unit.is_down() || unit.is_restarting());
@@ -260,6 +267,11 @@ impl Instance {
             .then(|| format!("port {port} is closed {} after the start", spoken(up))))
     }
 
+    fn is_too_old(&self, unit: &Unit) -> Option<String> {
+        let (started, _) = unit.started()?;
+        (started < self.fresh_since / 1000).then(|| "a restart was asked for".to_owned())
+    }
+
     fn swap(&self, file: usize) -> Change {
         let name = self
             .files
@@ -284,11 +296,14 @@ impl Instance {
     }
 
     /// What the stopped time will need is brought first: a node must not be down while a file is on
-    /// its way or turns out to have no owner.
+    /// its way or turns out to have no owner. What runs is kept, for `restore`.
     fn stop(&self, system: &System) -> Result<()> {
         for file in &self.files {
             file.stage(system)?;
         }
+        let files = self.files.iter().map(|f| f.dest.as_path());
+        let link = self.link.as_ref().map(|l| l.path.as_path());
+        generation::keep(system, &self.service, files, link)?;
         unit::stop(system, &self.service, self.stop_timeout)
     }
 

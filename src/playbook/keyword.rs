@@ -43,6 +43,7 @@ pub const PLAY: &[&str] = &[
     "post_tasks",
     "pre_tasks",
     "roles",
+    "rollout",
     "serial",
     "tasks",
     "vars_files",

@@ -140,6 +140,7 @@ impl Book<'_> {
             vars_files: vec![],
             gather_facts: true,
             serial: None,
+            rollout: None,
             max_fail_percentage: None,
             any_errors_fatal: false,
             settings: self.reader.settings(map),
@@ -170,6 +171,7 @@ impl Book<'_> {
                 "gather_facts" => play.gather_facts = reader.boolean(entry).unwrap_or(true),
                 "max_fail_percentage" => play.max_fail_percentage = reader.percentage(entry),
                 "serial" => play.serial = reader.serial(entry),
+                "rollout" => play.rollout = reader.rollout(entry),
                 "vars_files" => {
                     play.vars_files = reader.one_or_more(entry);
                     check_texts(&entry.value, &mut reader.problems);

@@ -44,6 +44,9 @@ pub struct Play {
     pub gather_facts: bool,
     /// `serial`: a count, a percentage, or a list of them.
     pub serial: Option<Node>,
+    /// Our own keyword: nodes that serve are changed one batch after the other, out of rotation. A mapping, or a template
+    /// that gives one.
+    pub rollout: Option<Node>,
     pub max_fail_percentage: Option<Node>,
     pub any_errors_fatal: bool,
     pub settings: Settings,
@@ -154,6 +157,16 @@ pub struct Role {
     pub templates: BTreeMap<String, Arc<File>>,
     /// Every file of `tasks/`, for includes: parsed, by name (`main.yaml`). See `Task::included_by`.
     pub task_files: BTreeMap<String, Vec<Task>>,
+}
+
+impl Play {
+    /// The tasks of a file that a role of the play offers beside its own, such as `healthy.yaml`. They run whatever tags
+    /// are asked for. `None` when no role has the file.
+    pub fn errand(&self, file: &str, vars: Layer) -> Option<Vec<Task>> {
+        let with = |role: &&Arc<Role>| role.task_files.contains_key(file);
+        let role = self.roles.iter().find(with)?;
+        Some(task::errand(role, file, &self.settings, Arc::new(vars)))
+    }
 }
 
 impl Playbook {

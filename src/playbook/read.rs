@@ -279,6 +279,24 @@ impl Reader {
         Some(entry.value.clone())
     }
 
+    /// `rollout`: a mapping of its policy, or a template that gives one.
+    pub fn rollout(&mut self, entry: &Entry) -> Option<Node> {
+        let is_fit = match &entry.value.value {
+            Yaml::Map(_) => true,
+            Yaml::Text(text) => is_template(text),
+            _ => false,
+        };
+        if !is_fit {
+            self.wanted(
+                entry,
+                "a mapping or a template that gives one",
+                "write `rollout: \"{{ rollout }}\"`; the variables are in roles/rotation/defaults",
+            );
+        }
+        check_texts(&entry.value, &mut self.problems);
+        is_fit.then(|| entry.value.clone())
+    }
+
     pub fn percentage(&mut self, entry: &Entry) -> Option<Node> {
         let is_fit = match &entry.value.value {
             Yaml::Int(n) => (0..=100).contains(n),

@@ -567,6 +567,25 @@ pub fn included(task: &Task, include: &Task) -> Task {
     task
 }
 
+/// A role's file as the play itself calls for it.
+pub fn errand(
+    role: &Arc<super::Role>,
+    file: &str,
+    settings: &Settings,
+    vars: Arc<Layer>,
+) -> Vec<Task> {
+    let mut tasks = role.task_files.get(file).cloned().unwrap_or_default();
+    belong(&mut tasks, role);
+    let by = Inherited {
+        settings: settings.clone(),
+        vars: vec![vars],
+        tags: vec!["always".to_owned()],
+        ..Inherited::default()
+    };
+    hand_down(&mut tasks, &by);
+    tasks
+}
+
 /// Visits tasks and those within their blocks.
 pub fn walk<'t>(tasks: &'t [Task], visit: &mut impl FnMut(&'t Task)) {
     for task in tasks {

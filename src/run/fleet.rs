@@ -101,12 +101,32 @@ impl<'a> Fleet<'a> {
         items: Vec<Item>,
         hear: impl FnMut(&FromWorker),
     ) -> Result<Carried, Lost> {
-        self.exchange(place, items, hear, true).await
+        self.exchange(place, items, hear, self.mode(), true).await
+    }
+
+    /// Carries a list out that is seen through even when the run was asked to stop: a node that is out of rotation must
+    /// come back.
+    pub async fn see_through(
+        &self,
+        place: &Place,
+        items: Vec<Item>,
+        mode: Mode,
+        hear: impl FnMut(&FromWorker),
+    ) -> Result<Carried, Lost> {
+        self.exchange(place, items, hear, mode, false).await
     }
 
     /// Sets a worker's records right: nobody hears of it, and a run that ends does it all the same.
     pub async fn note(&self, place: &Place, items: Vec<Item>) -> Result<Carried, Lost> {
-        self.exchange(place, items, |_| {}, false).await
+        self.exchange(place, items, |_| {}, self.mode(), false)
+            .await
+    }
+
+    fn mode(&self) -> Mode {
+        match self.prepared.options.check {
+            true => Mode::Check,
+            false => Mode::Apply,
+        }
     }
 
     async fn exchange(
@@ -114,6 +134,7 @@ impl<'a> Fleet<'a> {
         place: &Place,
         items: Vec<Item>,
         mut hear: impl FnMut(&FromWorker),
+        mode: Mode,
         may_stop: bool,
     ) -> Result<Carried, Lost> {
         let line = self.line(place).await?;
@@ -121,11 +142,7 @@ impl<'a> Fleet<'a> {
         let options = &self.prepared.options;
         let order = Order {
             id: self.next_order.fetch_add(1, Ordering::Relaxed),
-            mode: if options.check {
-                Mode::Check
-            } else {
-                Mode::Apply
-            },
+            mode,
             diff: options.diff,
             items,
         };

@@ -1,0 +1,88 @@
+//! `nginx_upstreams`: a cluster's list of nodes for NGINX, rendered on the controller.
+//!
+//! Like `template`, except that nodes which `drain` took out stay out: whoever writes the list need not know of them.
+
+use super::shared::attributes::Attributes;
+use super::shared::content::{self, Source};
+use super::shared::permissions::Permissions;
+use super::shared::placed::{Change, Placed, Rules};
+use super::shared::rotation::{self, Drains};
+use super::{Brings, Kind, Module};
+use crate::system::{Result, System};
+use crate::wire::{Content, Failure};
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// Keeps a cluster's list of nodes as rendered, but for those that are drained.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NginxUpstreams {
+    /// The template's name, for messages.
+    src: Option<String>,
+    /// The rendered text, put here by the controller.
+    #[serde(default, deserialize_with = "content::read")]
+    content: Option<Content>,
+    /// The same as `drain` knows it by.
+    cluster: String,
+    dest: PathBuf,
+    mode: Option<Permissions>,
+}
+
+impl NginxUpstreams {
+    fn wanted(&self, system: &System) -> Result<Content> {
+        let name = self.src.as_deref().unwrap_or("the list");
+        let content = self.content.as_ref().ok_or_else(|| {
+            Failure::new(format!("{name} was not rendered")).help("give `src`, a template's name")
+        })?;
+        let bytes = content::bytes(&Source::Sent(content), system)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Failure::new(format!("{name} is no text")).help("NGINX reads text"))?;
+        let drains = Drains::read(system)?;
+        let marked = drains
+            .of(&self.cluster)
+            .fold(text, |text, node| rotation::marked(&text, node, true));
+        Ok(Content::Text(marked))
+    }
+
+    fn placed<'a>(&'a self, content: &'a Content) -> Placed<'a> {
+        Placed {
+            dest: self.dest.clone(),
+            source: Source::Sent(content),
+            attributes: Attributes {
+                owner: None,
+                group: None,
+                mode: self.mode.as_ref(),
+            },
+            rules: Rules {
+                force: true,
+                backup: false,
+                validate: None,
+            },
+        }
+    }
+}
+
+impl Module for NginxUpstreams {
+    const NAME: &'static str = "nginx_upstreams";
+    const KIND: Kind = Kind::State;
+    const ABOUT: &'static str =
+        "a cluster's list of nodes for NGINX, in which drained ones stay out";
+    const EXAMPLE: &'static str = r#"nginx_upstreams:
+  src: cluster.conf
+  cluster: apim
+  dest: /etc/nginx/clusters/apim.http.conf
+  mode: "0644"
+"#;
+    const BRINGS: Brings = Brings::Template;
+    type Change = Change;
+
+    fn check(&self, system: &System) -> Result<Vec<Change>> {
+        let content = self.wanted(system)?;
+        self.placed(&content).check(system)
+    }
+
+    fn apply(&self, system: &System, change: Change) -> Result<()> {
+        let content = self.wanted(system)?;
+        self.placed(&content).apply(system, &change)
+    }
+}
