@@ -43,6 +43,21 @@ pub enum Event {
         text: String,
     },
     StepEnded(StepEnded),
+    /// A rollout moved a node; `failure` says why it could not.
+    Moved {
+        host: String,
+        phase: Phase,
+        failure: Option<String>,
+        took: Duration,
+    },
+    /// A rollout that did not come to its good end.
+    RolledOut {
+        cluster: String,
+        ended: Ended,
+        why: String,
+        /// What became of each host, in words.
+        hosts: Vec<(String, String)>,
+    },
     /// Content on its way to a host, in bytes.
     Sending {
         host: String,
@@ -65,6 +80,17 @@ pub enum Event {
     RunEnded {
         recap: Recap,
     },
+}
+
+/// What a rollout does with a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    TakenOut,
+    PutBack,
+    /// It stayed healthy for as long as it had to.
+    Soaked,
+    /// It has its old state again.
+    Restored,
 }
 
 /// What came of holding rules against a deployment.
@@ -153,6 +179,10 @@ pub enum Ended {
     Unreachable,
     /// Another run holds a host's lock.
     Busy,
+    /// A change proved bad and was taken back: the old state serves.
+    RolledBack,
+    /// Some node is neither what it was nor what it should be.
+    NeedsPerson,
     Interrupted,
 }
 

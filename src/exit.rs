@@ -16,6 +16,10 @@ pub enum Exit {
     Unreachable,
     /// Another run holds the lock.
     Busy,
+    /// Failed and rolled back: the old state serves.
+    RolledBack,
+    /// Failed and not rolled back: a person is needed.
+    NeedsPerson,
     /// `plan --detailed-exitcode`: there are changes.
     Changes,
     /// A bug in this program.
@@ -32,6 +36,8 @@ impl Exit {
             Self::Stopped => 4,
             Self::Unreachable => 5,
             Self::Busy => 6,
+            Self::RolledBack => 7,
+            Self::NeedsPerson => 8,
             Self::Changes => 10,
             Self::Bug => 70,
             Self::Interrupted => 130,
@@ -47,6 +53,8 @@ impl From<&Ended> for Exit {
             Ended::Stopped => Self::Stopped,
             Ended::Unreachable => Self::Unreachable,
             Ended::Busy => Self::Busy,
+            Ended::RolledBack => Self::RolledBack,
+            Ended::NeedsPerson => Self::NeedsPerson,
             Ended::Interrupted => Self::Interrupted,
         }
     }

@@ -60,6 +60,7 @@ pub mod modules;
 pub mod plan;
 pub mod playbook;
 pub mod report;
+pub mod rollout;
 pub mod rules;
 pub mod run;
 pub mod source;

@@ -27,7 +27,7 @@ pub use content::{Files, Found, missing};
 pub use cursor::{About, Answer, Cursor, Leg, Turn};
 pub use place::Place;
 pub use preview::{
-    BatchPlan, Line, Plan, PlayPlan, Stretch, hosts_text, preview, share, stretches,
+    BatchPlan, Line, Plan, PlayPlan, Stretch, hosts_text, preview, rehearse, share, stretches,
 };
 pub use state::HostState;
 pub use tags::Tags;

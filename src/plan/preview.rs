@@ -108,6 +108,14 @@ pub fn preview(world: &mut World<'_>, hosts: &mut IndexMap<String, HostState>) -
     problems.or(plan)
 }
 
+/// Plans tasks that no play lists for one host, for the mistakes in them.
+pub fn rehearse(world: &World<'_>, tasks: &[Task], host: &HostState) -> Problems {
+    let mut problems = Problems::new();
+    let legs = [Leg::Tasks(tasks)];
+    walk(world, &legs, &mut host.clone(), &mut vec![], &mut problems);
+    problems
+}
+
 fn walk(
     world: &World<'_>,
     legs: &[Leg<'_>],

@@ -83,13 +83,6 @@ impl<'a> World<'a> {
         self.included.push_get(tasks)
     }
 
-    /// The tasks of an errand, such as `healthy.yaml`: files that the play's roles offer beside their own tasks.
-    /// `None` when no role has it.
-    pub fn errand(&self, file: &str, vars: Layer) -> Option<&[Task]> {
-        let tasks = self.play.errand(file, vars)?;
-        Some(self.included.push_get(tasks.into_boxed_slice()))
-    }
-
     /// The variables that hold for a host in this play, before any task adds its own.
     pub fn ladder(&self, host: &HostState, task: Option<&Task>, over: &[Arc<Layer>]) -> Ladder {
         let role = task.and_then(|t| t.role.as_ref());

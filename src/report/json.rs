@@ -1,6 +1,6 @@
 //! One JSON object a line, the same events for all. Keys are stable.
 
-use crate::event::{Event, HostRecap, Judged, Judgement, Listener, StepEnded, Unjudged};
+use crate::event::{Event, HostRecap, Judged, Judgement, Listener, Phase, StepEnded, Unjudged};
 use crate::wire::{Failure, Outcome};
 use serde_json::{Value, json};
 
@@ -33,6 +33,29 @@ pub fn object(event: &Event) -> Option<Value> {
             json!({"event": "unreachable", "host": host, "failure": failed(failure)})
         }
         Event::StepEnded(ended) => step(ended),
+        Event::Moved {
+            host,
+            phase,
+            failure,
+            took,
+        } => json!({
+            "event": "moved",
+            "host": host,
+            "phase": phase_word(*phase),
+            "failure": failure,
+            "took_ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        }),
+        Event::RolledOut {
+            cluster,
+            ended: _,
+            why,
+            hosts,
+        } => json!({
+            "event": "rollout_stopped",
+            "cluster": cluster,
+            "why": why,
+            "hosts": hosts.iter().map(|(host, what)| (host.clone(), json!(what))).collect::<serde_json::Map<_, _>>(),
+        }),
         Event::HostStopped { host, reason } => {
             json!({"event": "host_stopped", "host": host, "reason": reason})
         }
@@ -48,6 +71,15 @@ pub fn object(event: &Event) -> Option<Value> {
         | Event::Progress { .. }
         | Event::Sending { .. } => return None,
     })
+}
+
+fn phase_word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::TakenOut => "taken_out",
+        Phase::PutBack => "put_back",
+        Phase::Soaked => "soaked",
+        Phase::Restored => "restored",
+    }
 }
 
 /// Everything that rules said is one object: who reads it wants all or nothing.

@@ -57,6 +57,18 @@ impl Lines {
                 vec![words::failure(host, "", "", failure)]
             }
             Event::StepEnded(ended) => self.step(ended),
+            Event::Moved {
+                host,
+                phase,
+                failure,
+                took,
+            } => vec![words::moved(self.columns, host, *phase, failure.as_deref(), *took)],
+            Event::RolledOut {
+                cluster,
+                ended: _,
+                why,
+                hosts,
+            } => words::rolled_out(self.columns, cluster, why, hosts),
             Event::HostStopped { host, reason } => vec![self.columns.row(
                 host,
                 "stopped",

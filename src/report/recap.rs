@@ -109,6 +109,14 @@ pub fn closing(ended: &Ended, recap: &Recap, check: bool, command: &str) -> Vec<
             ),
             next(format!("mend the cause, then: {command}")),
         ],
+        Ended::RolledBack => vec![
+            "now:  the change proved bad and was taken back: the old state serves".to_owned(),
+            next(format!("mend the cause, then: {command}")),
+        ],
+        Ended::NeedsPerson => vec![
+            "now:  not every node is what it was or what it should be; those that are bad take no requests where that could be helped".to_owned(),
+            next(format!("look at the hosts named above, then: {command}")),
+        ],
         Ended::Interrupted => vec![
             "now:  interrupted; every host finished the step it was at".to_owned(),
             next(command.to_owned()),

@@ -1,6 +1,6 @@
 //! Words shared by the listeners: how a step, a difference, a duration and a size are said.
 
-use crate::event::StepEnded;
+use crate::event::{Phase, StepEnded};
 use crate::wire::{Diff, Failure, Outcome};
 use console::{StyledObject, style};
 use std::time::Duration;
@@ -143,6 +143,52 @@ pub fn failure(host: &str, what: &str, place: &str, failure: &Failure) -> String
         }
     }
     text
+}
+
+/// A node on its way through a rollout.
+pub fn moved(
+    columns: Columns,
+    host: &str,
+    phase: Phase,
+    failure: Option<&str>,
+    took: Duration,
+) -> String {
+    let text = match (phase, failure) {
+        (Phase::TakenOut, None) => "out of rotation".to_owned(),
+        (Phase::PutBack, None) => "back in rotation".to_owned(),
+        (Phase::Soaked, None) => format!("healthy for {}", duration(took)),
+        (Phase::Restored, None) => "the old state is back".to_owned(),
+        (Phase::TakenOut, Some(why)) => format!("not out of rotation: {why}"),
+        (Phase::PutBack, Some(why)) => format!("not back in rotation: {why}"),
+        (Phase::Soaked, Some(why)) => format!("not healthy any more: {why}"),
+        (Phase::Restored, Some(why)) => format!("the old state is not back: {why}"),
+    };
+    let as_ = match failure {
+        None => StyledObject::cyan,
+        Some(_) => |word: StyledObject<String>| word.red().bold(),
+    };
+    let text = match phase {
+        Phase::Soaked => text,
+        _ if took >= Duration::from_secs(1) => format!("{text}  ({})", duration(took)),
+        _ => text,
+    };
+    columns.row(host, "rollout", as_, &tame(&text))
+}
+
+/// Why a rollout stopped, and where it left each host.
+pub fn rolled_out(
+    columns: Columns,
+    cluster: &str,
+    why: &str,
+    hosts: &[(String, String)],
+) -> Vec<String> {
+    let head = style("error").red().bold();
+    let mut lines = vec![format!("{head}: the rollout of {cluster} stopped: {}", tame(why))];
+    let rows = hosts.iter().map(|(host, what)| {
+        format!("  {host:<width$} {}", tame(what), width = columns.host)
+    });
+    lines.extend(rows);
+    lines
 }
 
 /// A unified difference with three lines around each change.

@@ -1,5 +1,6 @@
 //! Drives one host through its part of a play: plan, send, hear, tell.
 
+use super::errand::failure_of;
 use super::fleet::{Carried, Fleet};
 use super::teller::Teller;
 use crate::event::{Event, StepEnded};
@@ -8,7 +9,7 @@ use crate::playbook::Action;
 use crate::rules;
 use crate::source::Problem;
 use crate::ssh::Lost;
-use crate::wire::{Failure, FromWorker, Item, Outcome, Told};
+use crate::wire::{Failure, FromWorker, Item, Mode, Outcome, Told};
 use std::time::Duration;
 
 /// How a host got through.
@@ -29,13 +30,15 @@ pub struct Driver<'a> {
     pub fleet: &'a Fleet<'a>,
     pub teller: &'a Teller,
     pub count: Count<'a>,
+    /// Also when the run is asked to stop: a node that is out of rotation has to come back.
+    pub sees_through: bool,
 }
 
 impl Driver<'_> {
     pub async fn drive(&self, host: &mut HostState, legs: &[Leg<'_>]) -> Driven {
         let mut cursor = Cursor::new(self.world, legs, false);
         loop {
-            if self.fleet.is_stopping() {
+            if self.may_stop() {
                 return Driven::Interrupted;
             }
             let turn = match cursor.next(host) {
@@ -63,7 +66,7 @@ impl Driver<'_> {
                     let answer = cursor.hear(host, &carried.told, carried.failed);
                     if answer == Answer::Stopped {
                         // A worker that was told to stop says no more than that its list is not through.
-                        return match self.fleet.is_stopping() {
+                        return match self.may_stop() {
                             true => Driven::Interrupted,
                             false => Driven::Failed,
                         };
@@ -71,6 +74,10 @@ impl Driver<'_> {
                 }
             }
         }
+    }
+
+    fn may_stop(&self) -> bool {
+        !self.sees_through && self.fleet.is_stopping()
     }
 
     /// Sends one list. A step whose outcome is decided here goes again until it is decided.
@@ -83,10 +90,15 @@ impl Driver<'_> {
     ) -> Result<Carried, Lost> {
         let mut owed = Vec::new();
         loop {
-            let mut carried = self
-                .fleet
-                .carry(place, items.clone(), |said| self.said(cursor, host, said))
-                .await?;
+            let hear = |said: &FromWorker| self.said(cursor, host, said);
+            let mut carried = match self.sees_through {
+                true => {
+                    self.fleet
+                        .see_through(place, items.clone(), Mode::Apply, hear)
+                        .await?
+                }
+                false => self.fleet.carry(place, items.clone(), hear).await?,
+            };
             let decided = carried
                 .told
                 .last()
@@ -227,17 +239,6 @@ fn explained(action: &Action, outcome: Outcome) -> Outcome {
             Outcome::Failed(rules::explained(failure))
         }
         (_, outcome) => outcome,
-    }
-}
-
-fn failure_of(problem: &Problem) -> Failure {
-    let mut failure = Failure::new(problem.message.clone());
-    if !problem.reason.is_empty() {
-        failure = failure.detail([problem.reason.clone()]);
-    }
-    match &problem.help {
-        Some(help) => failure.help(help.clone()),
-        None => failure,
     }
 }
 

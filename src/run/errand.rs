@@ -6,7 +6,7 @@ use crate::plan::{Answer, Cursor, HostState, Leg, Turn, Verdict, World};
 use crate::playbook::Action;
 use crate::source::Problem;
 use crate::ssh::Lost;
-use crate::wire::{Failure, Mode, Outcome, Told};
+use crate::wire::{Failure, Item, Mode, Outcome, Step, Told};
 
 /// What came of an errand.
 pub struct Run {
@@ -42,7 +42,7 @@ pub async fn run(
     loop {
         let (place, items) = match cursor.next(&mut done.host) {
             Ok(Turn::Done) => return Ok(done),
-            Ok(Turn::Carry { place, items }) => (place, items),
+            Ok(Turn::Carry { place, items }) => (place, wanting_results(items)),
             // Only previews defer.
             Ok(Turn::Deferred { .. }) => continue,
             Err(problem) => {
@@ -78,6 +78,18 @@ pub async fn run(
             return Ok(done);
         }
     }
+}
+
+/// Whoever sends an errand reads what came of it.
+fn wanting_results(items: Vec<Item>) -> Vec<Item> {
+    let wanting = items.into_iter().map(|item| match item {
+        Item::Step(step) => Item::Step(Step {
+            wants_result: true,
+            ..step
+        }),
+        block => block,
+    });
+    wanting.collect()
 }
 
 /// An outcome that the controller decides is decided once: whoever sent the errand asks again.

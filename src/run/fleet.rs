@@ -94,6 +94,15 @@ impl<'a> Fleet<'a> {
             .await
     }
 
+    /// A host that is no part of the run, asked as those of the run are: what it says of itself.
+    pub async fn meet(&self, host: &str, like: &str) -> Result<Greeting, Lost> {
+        let place = Place {
+            user: self.first_user(like),
+            host: host.to_owned(),
+        };
+        self.greet(&place).await
+    }
+
     /// Carries a list out at `place`. `hear` gets every word of the worker as it comes.
     pub async fn carry(
         &self,

@@ -7,9 +7,12 @@
 mod check;
 mod depot;
 mod drive;
+mod errand;
 mod fleet;
 mod play;
 mod prepare;
+mod roll;
+mod rolling;
 mod scrub;
 mod target;
 mod teller;

@@ -7,6 +7,7 @@ use super::teller::Teller;
 use crate::event::{Ended, Event, HostRecap, Recap};
 use crate::plan::{self, HostState, Leg, Stretch, World};
 use crate::playbook::Play;
+use crate::rollout::Ledger;
 use crate::source::{Problems, Yaml};
 use crate::ssh::{Lost, Worker};
 use crate::vars::Layer;
@@ -40,6 +41,8 @@ pub async fn execute(
         tally: Tally::new(prepared.all_hosts()),
         common: prepared.common_without_facts(),
         stopped: None,
+        ledger: Ledger::default(),
+        rolled: Vec::new(),
     };
     let ended = run.whole().await;
     let recap = run.recap(began).await;
@@ -48,15 +51,19 @@ pub async fn execute(
     ended
 }
 
-struct Run<'a> {
-    prepared: &'a Prepared,
-    fleet: &'a Fleet<'a>,
-    teller: &'a Teller,
+pub(super) struct Run<'a> {
+    pub(super) prepared: &'a Prepared,
+    pub(super) fleet: &'a Fleet<'a>,
+    pub(super) teller: &'a Teller,
     /// Hosts that are still in the run.
-    states: IndexMap<String, HostState>,
-    tally: Tally,
-    common: Arc<Layer>,
-    stopped: Option<Ended>,
+    pub(super) states: IndexMap<String, HostState>,
+    pub(super) tally: Tally,
+    pub(super) common: Arc<Layer>,
+    pub(super) stopped: Option<Ended>,
+    /// What the rollouts of this run did so far.
+    pub(super) ledger: Ledger,
+    /// The play by which each host was changed, for the way back.
+    pub(super) rolled: Vec<(String, usize)>,
 }
 
 impl Run<'_> {
@@ -141,6 +148,9 @@ impl Run<'_> {
             play: world.play.name.clone(),
             hosts: world.play_hosts.clone(),
         });
+        if world.play.rollout.is_some() && !self.prepared.options.check {
+            return self.roll(at, world).await;
+        }
         let batches = plan::batches(&world.play_hosts, world.play.serial.as_ref())?;
         let of = batches.len();
         for (number, batch) in batches.into_iter().enumerate() {
@@ -217,6 +227,7 @@ impl Run<'_> {
             fleet: self.fleet,
             teller: self.teller,
             count: &count,
+            sees_through: false,
         };
         let driven = join_all(taken.iter_mut().map(|host| driver.drive(host, legs))).await;
         for (host, driven) in taken.into_iter().zip(driven) {
@@ -224,7 +235,7 @@ impl Run<'_> {
         }
     }
 
-    fn settle(&mut self, host: HostState, driven: Driven) {
+    pub(super) fn settle(&mut self, host: HostState, driven: Driven) {
         let name = host.name.clone();
         let reason = match driven {
             Driven::Through => {
@@ -296,7 +307,7 @@ impl Run<'_> {
 }
 
 /// Outcomes by host and task: a loop's steps count as one task, its worst outcome counts.
-struct Tally(Mutex<IndexMap<String, Counted>>);
+pub(super) struct Tally(Mutex<IndexMap<String, Counted>>);
 
 #[derive(Default)]
 struct Counted {
@@ -325,7 +336,7 @@ impl Tally {
         change(all.entry(host.to_owned()).or_default())
     }
 
-    fn count(&self, host: &str, task: u32, outcome: &Outcome, ignored: bool) {
+    pub(super) fn count(&self, host: &str, task: u32, outcome: &Outcome, ignored: bool) {
         let worst = match outcome {
             Outcome::Skipped(_) => Worst::Skipped,
             Outcome::Unchanged => Worst::Ok,
@@ -357,7 +368,7 @@ impl Tally {
         }
     }
 
-    fn ended(&self) -> Ended {
+    pub(super) fn ended(&self) -> Ended {
         let recap = self.recap();
         if recap.hosts.iter().any(|h| h.failed > 0) {
             Ended::Stopped

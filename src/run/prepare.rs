@@ -1,6 +1,7 @@
 //! Everything that can be known before the first host is touched.
 
 use super::depot::Depot;
+use super::roll;
 use super::scrub::Scrub;
 use super::target;
 use crate::inventory::{HostPattern, Inventory, RETIRED, TENANTS};
@@ -358,6 +359,13 @@ impl Prepared {
                 continue;
             };
             world.tags = tags.clone();
+            let everyone: Vec<HostState> = hosts
+                .iter()
+                .filter_map(|h| states.get(h).cloned())
+                .collect();
+            for cluster in problems.take(roll::read(&world, &everyone)).into_iter().flatten() {
+                problems.extend(roll::check(&world, &cluster, &everyone));
+            }
             let mut hosts: IndexMap<String, HostState> = hosts
                 .iter()
                 .filter_map(|h| Some((h.clone(), states.get(h)?.clone())))
@@ -401,11 +409,16 @@ impl Prepared {
         self.judgeable = Some(judgeable);
     }
 
+    /// The hosts of a play without `--limit`.
+    pub fn everyone_of(&self, at: usize) -> Vec<String> {
+        self.hosts_of_play(at, &self.common_without_facts())
+            .unwrap_or_default()
+    }
+
     /// The hosts of each play without `--limit`.
     fn everywhere(&self) -> Vec<Vec<String>> {
-        let common = self.common_without_facts();
         (0..self.playbook.plays.len())
-            .map(|at| self.hosts_of_play(at, &common).unwrap_or_default())
+            .map(|at| self.everyone_of(at))
             .collect()
     }
 
@@ -498,7 +511,7 @@ fn texts(value: &Value) -> Vec<String> {
     }
 }
 
-fn as_problems(unresolved: Unresolved) -> Problems {
+pub(super) fn as_problems(unresolved: Unresolved) -> Problems {
     match unresolved {
         Unresolved::Wrong(problem) => (*problem).into(),
         Unresolved::Pending { name, .. } => {

@@ -1,0 +1,220 @@
+//! What a rollout asks of hosts and balancers in the words of the play's roles.
+
+use super::{Cluster, Roll};
+use crate::plan::{self, HostState, Leg, World};
+use crate::rollout::{Drain, Rotation, Sight};
+use crate::run::errand::{self, Run};
+use crate::source::Problems;
+use crate::ssh::Lost;
+use crate::vars::{Layer, Variable};
+use crate::wire::Mode;
+use futures_util::future::join_all;
+use std::collections::HashMap;
+
+const HEALTHY: &str = "healthy.yaml";
+const TAKE_OUT: &str = "take_out.yaml";
+const PUT_BACK: &str = "put_back.yaml";
+const RESTORE: &str = "restore.yaml";
+
+/// The files that a play's roles may offer to its rollout.
+const FILES: [&str; 4] = [HEALTHY, TAKE_OUT, PUT_BACK, RESTORE];
+
+/// What is wrong with the errands of a play, as far as that can be known before its hosts are asked.
+pub fn check(world: &World<'_>, cluster: &Cluster, hosts: &[HostState]) -> Problems {
+    let mut problems = Problems::new();
+    let balancer = cluster.balancers.first().map_or("localhost", String::as_str);
+    for host in hosts.iter().filter(|h| cluster.hosts.contains(&h.name)) {
+        for file in FILES {
+            let vars = Layer::new("rollout").with("balancer", balancer);
+            if let Some(tasks) = world.play.errand(file, vars) {
+                problems.extend(plan::rehearse(world, &tasks, host));
+            }
+        }
+    }
+    problems
+}
+
+/// The fact by which `healthy.yaml` says that its host leads.
+const LEADER: &str = "is_leader";
+
+/// What the balancers say of each host.
+pub struct Read {
+    /// A balancer, and by host where that one is: `serving`, `drained`, `foreign`, `absent`. `None`: nobody could ask.
+    balancers: Vec<(String, Option<HashMap<String, String>>)>,
+}
+
+impl Read {
+    pub fn unread(&self) -> Vec<String> {
+        let unread = self.balancers.iter().filter(|(_, said)| said.is_none());
+        unread.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// `out` says where a host is that no balancer of ours knows of.
+    pub fn sight(&self, host: &str, healthy: bool, out: bool) -> Sight {
+        let said: Vec<(&str, &str)> = self
+            .balancers
+            .iter()
+            .filter_map(|(name, said)| Some((name.as_str(), said.as_ref()?.get(host)?.as_str())))
+            .collect();
+        let serving = said.iter().filter(|(_, word)| *word == "serving").count();
+        let rotation = match (said.len(), serving) {
+            (0, _) if out => Rotation::Nowhere,
+            (0, _) => Rotation::Everywhere,
+            (_, 0) => Rotation::Nowhere,
+            (all, serving) if all == serving => Rotation::Everywhere,
+            _ => Rotation::Somewhere,
+        };
+        let foreign = said.iter().find(|(_, word)| *word == "foreign");
+        let drain = match foreign {
+            Some((balancer, _)) => Drain::Foreign {
+                by: format!("somebody else, at {balancer}"),
+            },
+            None if said.iter().any(|(_, word)| *word == "drained") => Drain::Ours,
+            None => Drain::Nobody,
+        };
+        Sight {
+            host: host.to_owned(),
+            healthy,
+            rotation,
+            drain,
+        }
+    }
+}
+
+impl Roll<'_> {
+    pub(super) async fn dry_run(&self, host: &str) -> Result<Run, String> {
+        let state = self.state(host).ok_or("it takes no part any more")?;
+        errand::run(self.world, self.fleet, &state, &self.legs, Mode::Check)
+            .await
+            .map_err(|lost| words(&lost))
+    }
+
+    pub(super) async fn is_healthy(&self, host: &str) -> bool {
+        self.probe(host).await.is_ok()
+    }
+
+    /// Healthy, as its role says; a role that says nothing makes no conditions.
+    pub(super) async fn probe(&self, host: &str) -> Result<(), String> {
+        self.errand(host, HEALTHY, None, Mode::Apply).await.map(drop)
+    }
+
+    pub(super) async fn is_leader(&self, host: &str) -> bool {
+        let healthy = self.errand(host, HEALTHY, None, Mode::Apply).await;
+        let said = healthy.ok().flatten().and_then(|run| {
+            let learned = run.host.learned.variables.get(LEADER).cloned();
+            match learned? {
+                Variable::Data(datum) => datum.as_bool(),
+                _ => None,
+            }
+        });
+        said.unwrap_or(false)
+    }
+
+    /// Each balancer is asked for all hosts: a dry run of taking one out says where it is.
+    pub(super) async fn read_balancers(&self) -> Read {
+        let balancers = self.cluster.balancers.iter().map(|balancer| async move {
+            let mut said = HashMap::new();
+            for host in &self.cluster.hosts {
+                if self.state(host).is_none() {
+                    continue;
+                }
+                match self.errand(host, TAKE_OUT, Some(balancer), Mode::Check).await {
+                    Ok(run) => {
+                        let word = run.as_ref().and_then(standing);
+                        said.insert(host.clone(), word.unwrap_or_else(|| "absent".to_owned()));
+                    }
+                    Err(_) => return (balancer.clone(), None),
+                }
+            }
+            (balancer.clone(), Some(said))
+        });
+        Read {
+            balancers: join_all(balancers).await,
+        }
+    }
+
+    /// One balancer after the other: the first that refuses ends it, and the others are not asked.
+    pub(super) async fn drain_everywhere(&self, host: &str) -> Result<(), String> {
+        for balancer in &self.cluster.balancers {
+            let run = self
+                .errand(host, TAKE_OUT, Some(balancer), Mode::Apply)
+                .await
+                .map_err(|why| format!("{balancer}: {why}"))?;
+            let left = run.as_ref().and_then(connections_left).unwrap_or(0);
+            if left > 0 {
+                let text = format!("{left} connections of {balancer} did not end in time");
+                self.teller.note(Some(host), text);
+            }
+        }
+        Ok(())
+    }
+
+    /// All balancers are asked, whatever one of them answers. Answers who else keeps the host out.
+    pub(super) async fn undrain_everywhere(&self, host: &str) -> Result<Option<String>, String> {
+        let mut held = None;
+        let mut refused = Vec::new();
+        for balancer in &self.cluster.balancers {
+            match self.errand(host, PUT_BACK, Some(balancer), Mode::Apply).await {
+                Err(why) => refused.push(format!("{balancer}: {why}")),
+                Ok(run) => {
+                    if run.as_ref().and_then(standing).as_deref() == Some("foreign") {
+                        held = Some(format!("somebody else, at {balancer}"));
+                    }
+                }
+            }
+        }
+        match refused.is_empty() {
+            true => Ok(held),
+            false => Err(refused.join("; ")),
+        }
+    }
+
+    pub(super) async fn bring_back(&self, host: &str) -> Result<(), String> {
+        match self.errand(host, RESTORE, None, Mode::Apply).await? {
+            Some(_) => Ok(()),
+            None => Err(format!("no role of the play has tasks/{RESTORE}")),
+        }
+    }
+
+    /// `None` when no role of the play has the file.
+    async fn errand(
+        &self,
+        host: &str,
+        file: &str,
+        balancer: Option<&str>,
+        mode: Mode,
+    ) -> Result<Option<Run>, String> {
+        let state = self.state(host).ok_or("it takes no part any more")?;
+        let mut vars = Layer::new("rollout");
+        if let Some(balancer) = balancer {
+            vars = vars.with("balancer", balancer);
+        }
+        let Some(tasks) = self.world.play.errand(file, vars) else {
+            return Ok(None);
+        };
+        let legs = [Leg::Tasks(&tasks)];
+        let run = errand::run(self.world, self.fleet, &state, &legs, mode)
+            .await
+            .map_err(|lost| words(&lost))?;
+        match &run.failure {
+            Some(failure) => Err(failure.message.clone()),
+            None => Ok(Some(run)),
+        }
+    }
+}
+
+fn standing(run: &Run) -> Option<String> {
+    let said = run.heard.iter().rev();
+    let mut said = said.filter_map(|(_, told)| told.result.as_ref()?.get("standing"));
+    said.next()?.as_str().map(ToOwned::to_owned)
+}
+
+fn connections_left(run: &Run) -> Option<u64> {
+    let said = run.heard.iter();
+    let mut said = said.filter_map(|(_, told)| told.result.as_ref()?.get("connections_left"));
+    said.next()?.as_u64()
+}
+
+fn words(lost: &Lost) -> String {
+    lost.failure().message.clone()
+}

@@ -1,0 +1,391 @@
+//! A play with a `rollout:`: looks at every host first, then does what the rollout decides, host by host, and tells it
+//! what came of that.
+//!
+//! What taking a node out, bringing it back, being healthy and going back to the old state mean is said by the play's
+//! roles, in files beside their own tasks: `take_out.yaml` and `put_back.yaml` for each balancer (its host is `balancer`),
+//! `healthy.yaml`, `restore.yaml`.
+
+mod errands;
+mod wishes;
+
+pub use errands::check;
+pub use wishes::{Cluster, read};
+
+use super::drive::{Count, Driven, Driver};
+use super::errand::Run as Errand;
+use super::fleet::Fleet;
+use super::teller::Teller;
+use crate::event::{Event, Phase};
+use crate::plan::{self, HostState, Leg, Stretch, World};
+use crate::rollout::{
+    Action, Ending, Found, How, Ledger, Needs, Observation, Rollout, Seen, Work,
+};
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use indexmap::IndexMap;
+use std::collections::HashSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Between two questions whether a node is healthy.
+const PROBE_PAUSE: Duration = Duration::from_secs(2);
+
+pub struct Roll<'r> {
+    pub world: &'r World<'r>,
+    pub fleet: &'r Fleet<'r>,
+    pub teller: &'r Teller,
+    pub count: Count<'r>,
+    pub cluster: &'r Cluster,
+    pub legs: Vec<Leg<'r>>,
+    /// Hosts of the cluster that this run may touch; the others are peers that must go on serving.
+    pub ours: Vec<String>,
+    moving: Mutex<Moving>,
+    began: Instant,
+}
+
+/// What changes while nodes are on their way.
+struct Moving {
+    states: IndexMap<String, HostState>,
+    /// Hosts that did not get through their steps.
+    lost: Vec<(String, Driven)>,
+    /// Taken out of a rotation that no balancer of ours keeps.
+    out: HashSet<String>,
+}
+
+/// What came of it, and the hosts' states afterwards.
+pub struct Rolled {
+    pub ending: Ending,
+    pub states: IndexMap<String, HostState>,
+    pub lost: Vec<(String, Driven)>,
+}
+
+type UnderWay<'f> = Pin<Box<dyn Future<Output = Observation> + 'f>>;
+
+impl<'r> Roll<'r> {
+    pub fn new(
+        world: &'r World<'r>,
+        fleet: &'r Fleet<'r>,
+        teller: &'r Teller,
+        count: Count<'r>,
+        cluster: &'r Cluster,
+        ours: Vec<String>,
+        states: IndexMap<String, HostState>,
+    ) -> Self {
+        Self {
+            world,
+            fleet,
+            teller,
+            count,
+            cluster,
+            legs: legs(world),
+            ours,
+            moving: Mutex::new(Moving {
+                states,
+                lost: vec![],
+                out: HashSet::new(),
+            }),
+            began: Instant::now(),
+        }
+    }
+
+    pub async fn roll(self, ledger: Ledger) -> Rolled {
+        let found = join_all(self.cluster.hosts.iter().map(|host| self.look(host))).await;
+        let (mut rollout, mut actions) =
+            Rollout::begin(self.cluster.policy.clone(), found, ledger);
+        let ending = {
+            let mut under_way: FuturesUnordered<UnderWay<'_>> = FuturesUnordered::new();
+            let mut asked_to_stop = false;
+            loop {
+                let mut ending = None;
+                for action in actions.drain(..) {
+                    match action {
+                        Action::Finish(end) => ending = Some(end),
+                        action => self.begin(action, &mut under_way),
+                    }
+                }
+                if let Some(ending) = ending {
+                    break ending;
+                }
+                let observation = tokio::select! {
+                    biased;
+                    () = self.fleet.stopping(), if !asked_to_stop => {
+                        asked_to_stop = true;
+                        Observation::Stop
+                    }
+                    Some(observation) = under_way.next() => observation,
+                };
+                actions = rollout.hear(self.began.elapsed(), observation);
+            }
+        };
+        let moving = self
+            .moving
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        Rolled {
+            ending,
+            states: moving.states,
+            lost: moving.lost,
+        }
+    }
+
+    /// The old state of a host that serves with a new one: out, back to what it was, in again. Nobody else of the cluster
+    /// may be out meanwhile.
+    pub async fn go_back(&self, host: &str) -> Result<(), String> {
+        let named = |why: String| format!("{host}: {why}");
+        for peer in self.cluster.hosts.iter().filter(|peer| *peer != host) {
+            let probed = self.probe(peer).await;
+            probed.map_err(|why| format!("{host} stays: {peer} does not serve: {why}"))?;
+        }
+        went_well(self.take_out(host.to_owned()).await).map_err(named)?;
+        went_well(self.restore(host.to_owned()).await).map_err(named)?;
+        went_well(self.put_back(host.to_owned()).await).map_err(named)
+    }
+
+    fn begin<'f>(&'f self, action: Action, under_way: &mut FuturesUnordered<UnderWay<'f>>) {
+        match action {
+            Action::Observe { rest } => under_way.push(Box::pin(self.observe(rest))),
+            Action::Converge { hosts } => {
+                for host in hosts {
+                    under_way.push(Box::pin(self.converge(host)));
+                }
+            }
+            Action::TakeOut { hosts } => {
+                for host in hosts {
+                    under_way.push(Box::pin(self.take_out(host)));
+                }
+            }
+            // Their gates keep the time: they end by themselves.
+            Action::Change { host, within: _ } => under_way.push(Box::pin(self.change(host))),
+            Action::PutBack { host } => under_way.push(Box::pin(self.put_back(host))),
+            Action::Soak { host, time } => under_way.push(Box::pin(self.soak(host, time))),
+            Action::Restore { host, within: _ } => under_way.push(Box::pin(self.restore(host))),
+            Action::Finish(_) => {}
+        }
+    }
+
+    fn moving(&self) -> MutexGuard<'_, Moving> {
+        self.moving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self, host: &str) -> Option<HostState> {
+        self.moving().states.get(host).cloned()
+    }
+
+    fn is_ours(&self, host: &str) -> bool {
+        self.ours.iter().any(|ours| ours == host)
+    }
+
+    /// A dry run of the host's steps.
+    async fn look(&self, host: &str) -> Found {
+        let mut found = Found {
+            host: host.to_owned(),
+            needs: Needs::Unreachable,
+            installed: false,
+            leader: false,
+            zone: self.cluster.zones.get(host).cloned(),
+        };
+        if self.state(host).is_none() {
+            return found;
+        }
+        found.leader = self.is_leader(host).await;
+        if !self.is_ours(host) {
+            found.needs = Needs::Nothing;
+            found.installed = true;
+            return found;
+        }
+        self.working(host, "looking what is to be done");
+        if let Ok(look) = self.dry_run(host).await {
+            found.installed = is_installed(&look);
+            // What cannot be looked at will fail as a step, with its place and its words.
+            found.needs = match look.changes_something() && look.failure.is_none() {
+                true => Needs::Change,
+                false => Needs::Nothing,
+            };
+        }
+        found
+    }
+
+    async fn observe(&self, rest: Duration) -> Observation {
+        tokio::time::sleep(rest).await;
+        let taken = self.began.elapsed();
+        let (healthy, read) = tokio::join!(
+            join_all(self.cluster.hosts.iter().map(|host| self.is_healthy(host))),
+            self.read_balancers(),
+        );
+        let sights = self
+            .cluster
+            .hosts
+            .iter()
+            .zip(healthy)
+            .map(|(host, healthy)| read.sight(host, healthy, self.moving().out.contains(host)))
+            .collect();
+        Observation::Seen(Seen {
+            taken,
+            sights,
+            unread: read.unread(),
+        })
+    }
+
+    /// The host's steps while it serves: none of them takes it away.
+    async fn converge(&self, host: String) -> Observation {
+        let how = match self.is_ours(&host) {
+            true => self.drive(&host).await,
+            false => How::Well,
+        };
+        ended(host, Work::Converge, how)
+    }
+
+    async fn change(&self, host: String) -> Observation {
+        let how = self.drive(&host).await;
+        ended(host, Work::Change, how)
+    }
+
+    /// Seen through, also when the run was asked to stop: a node that is out has to come back.
+    async fn drive(&self, host: &str) -> How {
+        let Some(mut state) = self.state(host) else {
+            return failed(format!("{host} takes no part any more"));
+        };
+        let driver = Driver {
+            world: self.world,
+            fleet: self.fleet,
+            teller: self.teller,
+            count: self.count,
+            sees_through: true,
+        };
+        let driven = driver.drive(&mut state, &self.legs).await;
+        let mut moving = self.moving();
+        if driven == Driven::Through {
+            moving.states.insert(host.to_owned(), state);
+            return How::Well;
+        }
+        let why = match &driven {
+            Driven::Lost(lost) => lost.failure().message.clone(),
+            _ => "a task failed".to_owned(),
+        };
+        moving.lost.push((host.to_owned(), driven));
+        failed(why)
+    }
+
+    async fn take_out(&self, host: String) -> Observation {
+        let began = Instant::now();
+        self.working(&host, "taking it out of rotation");
+        let taken = self.drain_everywhere(&host).await;
+        if taken.is_ok() {
+            self.moving().out.insert(host.clone());
+        }
+        self.moved(&host, Phase::TakenOut, &taken, began);
+        ended(host, Work::TakeOut, how(taken))
+    }
+
+    async fn put_back(&self, host: String) -> Observation {
+        let began = Instant::now();
+        self.working(&host, "putting it back into rotation");
+        let back = self.undrain_everywhere(&host).await;
+        let how = match back {
+            Ok(held) => {
+                self.moving().out.remove(&host);
+                self.moved(&host, Phase::PutBack, &Ok(()), began);
+                held.map_or(How::Well, |by| How::Held { by })
+            }
+            Err(why) => {
+                self.moved(&host, Phase::PutBack, &Err(why.clone()), began);
+                How::Failed { why }
+            }
+        };
+        ended(host, Work::PutBack, how)
+    }
+
+    async fn soak(&self, host: String, time: Duration) -> Observation {
+        let began = Instant::now();
+        let mut stayed = Ok(());
+        loop {
+            let left = time.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            self.working(
+                &host,
+                &format!("watching that it stays healthy: {} s more", left.as_secs() + 1),
+            );
+            tokio::time::sleep(PROBE_PAUSE.min(left)).await;
+            if let Err(why) = self.probe(&host).await {
+                stayed = Err(why);
+                break;
+            }
+        }
+        self.moved(&host, Phase::Soaked, &stayed, began);
+        ended(host, Work::Soak, how(stayed))
+    }
+
+    async fn restore(&self, host: String) -> Observation {
+        let began = Instant::now();
+        self.working(&host, "bringing the old state back");
+        let restored = self.bring_back(&host).await;
+        self.moved(&host, Phase::Restored, &restored, began);
+        ended(host, Work::Restore, how(restored))
+    }
+
+    fn working(&self, host: &str, text: &str) {
+        self.teller.tell(Event::Progress {
+            host: host.to_owned(),
+            text: text.to_owned(),
+        });
+    }
+
+    fn moved(&self, host: &str, phase: Phase, outcome: &Result<(), String>, began: Instant) {
+        self.teller.tell(Event::Moved {
+            host: host.to_owned(),
+            phase,
+            failure: outcome.as_ref().err().cloned(),
+            took: began.elapsed(),
+        });
+    }
+}
+
+/// All of the play's tasks: what runs once for all hosts has no place among hosts that go one by one.
+fn legs<'w>(world: &'w World<'w>) -> Vec<Leg<'w>> {
+    let stretches = plan::stretches(world.play).into_iter();
+    let each = stretches.filter_map(|stretch| match stretch {
+        Stretch::Each(legs) => Some(legs),
+        Stretch::Once(_) => None,
+    });
+    each.flatten().collect()
+}
+
+fn ended(host: String, work: Work, how: How) -> Observation {
+    Observation::Ended { host, work, how }
+}
+
+fn how(outcome: Result<(), String>) -> How {
+    match outcome {
+        Ok(()) => How::Well,
+        Err(why) => How::Failed { why },
+    }
+}
+
+fn went_well(observation: Observation) -> Result<(), String> {
+    match observation {
+        Observation::Ended {
+            how: How::Failed { why } | How::Untouched { why } | How::Held { by: why },
+            ..
+        } => Err(why),
+        _ => Ok(()),
+    }
+}
+
+fn failed(why: String) -> How {
+    How::Failed { why }
+}
+
+/// Whether the service was there before: `instance` says so, and a host with another kind of service is taken as
+/// installed, so that it is treated as one that serves.
+fn is_installed(look: &Errand) -> bool {
+    let said = look
+        .heard
+        .iter()
+        .filter(|(module, _)| module == "instance")
+        .filter_map(|(_, told)| told.result.as_ref()?.get("installed")?.as_bool());
+    said.last().unwrap_or(true)
+}

@@ -1,0 +1,153 @@
+//! A run's plays with a `rollout:`: cluster by cluster, and what the end of each means for the run.
+
+use super::play::Run;
+use super::roll::{self, Cluster, Roll};
+use crate::event::{Ended, Event};
+use crate::plan::{HostState, World};
+use crate::rollout::{Ending, Verdict};
+use crate::source::Problems;
+use crate::wire::Outcome;
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+impl Run<'_> {
+    /// A play that changes nodes which serve: cluster by cluster, each by a rollout of its own.
+    pub(super) async fn roll(&mut self, at: usize, mut world: World<'_>) -> Result<(), Problems> {
+        let everyone = self.with_peers(at, &world.play_hosts).await;
+        let ours = std::mem::take(&mut world.play_hosts);
+        world.play_hosts.clone_from(&ours);
+        world.begin(ours.clone());
+        let states: Vec<HostState> = everyone.values().cloned().collect();
+        for cluster in roll::read(&world, &states)? {
+            if !cluster.hosts.iter().any(|host| ours.contains(host)) {
+                continue;
+            }
+            self.roll_cluster(at, &world, &cluster, &ours, &everyone)
+                .await;
+            if self.stopped.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The hosts of the play, and those that `--limit` left out: they are asked, and never touched.
+    async fn with_peers(&self, at: usize, ours: &[String]) -> IndexMap<String, HostState> {
+        let Some(like) = ours.first() else {
+            return IndexMap::new();
+        };
+        let known = self.prepared.all_hosts();
+        let mut everyone = IndexMap::new();
+        for host in self.prepared.everyone_of(at) {
+            if let Some(state) = self.states.get(&host) {
+                everyone.insert(host, state.clone());
+            } else if !known.contains(&host)
+                && let Ok(greeting) = self.fleet.meet(&host, like).await
+            {
+                let state = HostState::new(&host, &greeting.facts, greeting.due);
+                everyone.insert(host, state);
+            }
+        }
+        everyone
+    }
+
+    async fn roll_cluster(
+        &mut self,
+        at: usize,
+        world: &World<'_>,
+        cluster: &Cluster,
+        ours: &[String],
+        everyone: &IndexMap<String, HostState>,
+    ) {
+        let tally = &self.tally;
+        let count = |host: &str, task: u32, outcome: &Outcome, ignored: bool| {
+            tally.count(host, task, outcome, ignored);
+        };
+        let roll = Roll::new(
+            world,
+            self.fleet,
+            self.teller,
+            &count,
+            cluster,
+            ours.to_vec(),
+            everyone.clone(),
+        );
+        let rolled = roll.roll(std::mem::take(&mut self.ledger)).await;
+        for (name, state) in rolled.states {
+            if self.states.contains_key(&name) {
+                self.states.insert(name, state);
+            }
+        }
+        for (name, driven) in rolled.lost {
+            if let Some(state) = self.states.get(&name).cloned() {
+                self.settle(state, driven);
+            }
+        }
+        self.ledger = rolled.ending.ledger.clone();
+        let new = self.ledger.finished.iter().skip(self.rolled.len());
+        let new: Vec<_> = new.map(|host| (host.clone(), at)).collect();
+        self.rolled.extend(new);
+        self.conclude(&cluster.name, &rolled.ending).await;
+    }
+
+    /// What the end of a rollout means for the run.
+    async fn conclude(&mut self, cluster: &str, ending: &Ending) {
+        let (ended, why) = match &ending.verdict {
+            Verdict::Done => return,
+            Verdict::Paused { why } => {
+                let ended = match self.tally.ended() {
+                    Ended::Done => Ended::Stopped,
+                    ended => ended,
+                };
+                (ended, why.clone())
+            }
+            Verdict::RolledBack { why, earlier } => match self.unwind(earlier).await {
+                Ok(()) => (Ended::RolledBack, why.clone()),
+                Err(stuck) => (Ended::NeedsPerson, format!("{why}; then {stuck}")),
+            },
+            Verdict::NeedsPerson { why } => (Ended::NeedsPerson, why.clone()),
+            Verdict::Interrupted => (Ended::Interrupted, "it was interrupted".to_owned()),
+        };
+        let hosts = ending.hosts.iter();
+        self.teller.tell(Event::RolledOut {
+            cluster: cluster.to_owned(),
+            ended: ended.clone(),
+            why,
+            hosts: hosts.map(|(h, s)| (h.clone(), s.to_string())).collect(),
+        });
+        self.stopped = Some(ended);
+    }
+
+    /// Brings back the old state of hosts that earlier rollouts of this run finished, one after the other.
+    async fn unwind(&self, hosts: &[String]) -> Result<(), String> {
+        for host in hosts {
+            let rolled = self.rolled.iter().find(|(name, _)| name == host);
+            let Some((at, mut world)) = rolled.and_then(|(_, at)| {
+                let world = self.prepared.world(*at, Arc::clone(&self.common))?;
+                Some((*at, world))
+            }) else {
+                return Err(format!("nobody knows how {host} was changed"));
+            };
+            world.play_hosts.retain(|h| self.states.contains_key(h));
+            world.begin(world.play_hosts.clone());
+            let everyone = self.with_peers(at, &world.play_hosts).await;
+            let states: Vec<HostState> = everyone.values().cloned().collect();
+            let clusters = roll::read(&world, &states).map_err(|p| p.render(false))?;
+            let cluster = clusters.iter().find(|c| c.hosts.contains(host));
+            let Some(cluster) = cluster else {
+                return Err(format!("{host} is in no cluster"));
+            };
+            let roll = Roll::new(
+                &world,
+                self.fleet,
+                self.teller,
+                &|_, _, _, _| {},
+                cluster,
+                vec![],
+                everyone,
+            );
+            roll.go_back(host).await?;
+        }
+        Ok(())
+    }
+}
