@@ -272,7 +272,7 @@ fn every_example_can_be_planned() {
         }
     }
     write("roles/manual/tasks/main.yaml", &tasks);
-    for name in ["deployment.toml", "wso2-apim.service"] {
+    for name in ["deployment.toml", "wso2-apim.service", "cluster.conf"] {
         write(
             &format!("roles/manual/templates/{name}"),
             "{{ inventory_hostname }}\n",
@@ -315,7 +315,7 @@ fn wanted_files(tasks: &str) -> Vec<String> {
                 .strip_prefix("src: ")
                 .or(line.trim().strip_prefix("pack: "))
         })
-        .filter(|name| !name.starts_with('/') && *name != "deployment.toml")
+        .filter(|name| !name.starts_with('/') && !["deployment.toml", "cluster.conf"].contains(name))
         .map(|name| name.trim_matches('"').to_owned())
         .collect()
 }
