@@ -108,7 +108,8 @@ pub fn route(route: &RouteState) -> &'static str {
 fn reasons(tenant: &TenantState) -> Vec<String> {
     let mut lines = Vec::new();
     let mut say = |what: &str, why: &str| {
-        lines.push(format!("{}: {what}: {}", tenant.name, words::brief(why)));
+        let why = words::tame(why).replace('\n', " ");
+        lines.push(format!("{}: {what}: {why}", tenant.name));
     };
     if let Standing::Unknown(why) = &tenant.apim {
         say("API Manager", why);
@@ -168,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_row_a_tenant_and_the_reasons_below() {
-        let away = || Health::Unknown("n-2 could not be reached".to_owned());
+        let away = || Health::Unknown("could not be reached".to_owned());
         let own = || Answer::Own("n-1".to_owned());
         let tenant = |name: &str, leaves, apim, clusters| TenantState {
             name: name.to_owned(),
@@ -217,7 +218,7 @@ tenant         domain            API Manager  clusters                          
 acme           acme.example.com  active       mi 1 of 2 serve (1 not known), si 2 of 2 serve  mi lb-1: answers; lb-2: none, si configured
 gone (leaves)  gone.example.com  inactive     mi 0 of 2 serve                                 mi none
 dim            dim.example.com   not known    -                                               -
-acme: n-2: n-2 could not be reached
+acme: n-2: could not be reached
 dim: API Manager: no login"
         );
     }

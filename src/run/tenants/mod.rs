@@ -142,7 +142,7 @@ async fn ask(
     let carried = fleet.carry(&place, items.clone(), |_| {}).await;
     let told = carried.map_err(|lost| match lost {
         // How it failed is told already.
-        Lost::Unreachable(_) => format!("{host} could not be reached"),
+        Lost::Unreachable(_) => "could not be reached".to_owned(),
         Lost::Refused(failure) | Lost::Busy(failure) => failure.message,
     })?;
     Ok(said(&items, told.told))

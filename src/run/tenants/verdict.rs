@@ -91,10 +91,10 @@ fn answer<'h>(heard: &'h Heard, host: &str, module: &str, label: &str) -> Result
     let said = match heard.get(host) {
         Some(Ok(said)) => said,
         Some(Err(why)) => return Err(why.clone()),
-        None => return Err(format!("{host} was not asked")),
+        None => return Err("was not asked".to_owned()),
     };
     let found = said.iter().find(|s| s.module == module && s.label == label);
-    found.ok_or_else(|| format!("{host} gave no answer"))
+    found.ok_or_else(|| "gave no answer".to_owned())
 }
 
 /// All nodes of API Manager share one database of tenants: the first that can say is enough.
@@ -102,7 +102,7 @@ fn standing(tenant: &str, asked: &Asked, heard: &Heard) -> Standing {
     let mut first = None;
     for host in &asked.apim {
         let why = match answer(heard, host, "tenant", tenant) {
-            Err(why) => why,
+            Err(why) => format!("{host} {why}"),
             Ok(said) => match said.text("standing") {
                 Some("active") => return Standing::Active,
                 Some("inactive") => return Standing::Inactive,
@@ -132,7 +132,7 @@ fn node(cluster: &Cluster, host: &str, heard: &Heard) -> NodeState {
 
 fn route(cluster: &Cluster, balancer: &str, asked: &Asked, heard: &Heard) -> RouteState {
     let configured = match answer(heard, balancer, "stat", &cluster.name) {
-        Err(why) => Seen::unknown(why),
+        Err(why) => Seen::unknown(format!("{balancer} {why}")),
         Ok(said) => match said.result.get("stat").and_then(|stat| stat.get("exists")) {
             Some(Value::Bool(exists)) => Seen::Known(*exists),
             _ => Seen::unknown(format!("{balancer}: {}", said.failure())),
@@ -158,7 +158,7 @@ fn called(cluster: &Cluster, balancer: &str, asked: &Asked, heard: &Heard) -> An
                     Some(said) => who(said, cluster, asked),
                 };
             }
-            Some(Err(why)) => unheard.get_or_insert_with(|| why.clone()),
+            Some(Err(why)) => unheard.get_or_insert_with(|| format!("{host} {why}")),
             None => continue,
         };
     }
@@ -278,7 +278,7 @@ mod tests {
     }
 
     fn lose(heard: &mut Heard, host: &str) {
-        heard.insert(host.to_owned(), Err(format!("{host} could not be reached")));
+        heard.insert(host.to_owned(), Err("could not be reached".to_owned()));
     }
 
     #[test]
@@ -308,7 +308,7 @@ mod tests {
         let acme = judged(|heard| lose(heard, "a-2"));
         assert_eq!(
             health(&acme, 1),
-            Health::Unknown("a-2 could not be reached".into())
+            Health::Unknown("could not be reached".into())
         );
         assert!(!acme.is_known());
     }
