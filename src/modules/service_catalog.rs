@@ -193,10 +193,7 @@ impl ServiceCatalog {
             _ => return Err(self.refused(&reply)),
         }
         let usage: Usage = serde_json::from_str(&reply.text).map_err(|e| {
-            Failure::new(format!(
-                "{} answers with no list of APIs: {e}",
-                reply.asked
-            ))
+            Failure::new(format!("{} answers with no list of APIs: {e}", reply.asked))
         })?;
         Ok(usage.list)
     }
