@@ -2,6 +2,9 @@
 
 mod catalogue;
 mod manual;
+mod stop;
+mod tenant;
+mod typed;
 
 use crate::event::{Ended, Event, Listener, Recap};
 use crate::exit::Exit;
@@ -17,8 +20,9 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use stop::stop_on_signals;
 use tokio::sync::watch;
+use typed::typed;
 
 /// Deploys and operates WSO2 API Manager clusters on virtual machines, over SSH, without an agent.
 #[derive(Debug, Parser)]
@@ -85,6 +89,9 @@ Examples:
 Exit codes: 0 no rule finds an error, 2 the input is wrong, 3 a rule found an error or a host refused us, 5 a host
 could not be reached and nothing else is wrong.")]
     Check(CheckArgs),
+    /// Bring tenants with clusters of their own, look at them, take them away
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
     /// Look into an inventory
     #[command(subcommand)]
     Inventory(InventoryCommand),
@@ -230,6 +237,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan(args).into(),
         Command::Lint(args) => lint(&args).into(),
         Command::Check(args) => check(&args).into(),
+        Command::Tenant(command) => tenant::main(&command).into(),
         Command::Inventory(command) => inventory(&command).into(),
         Command::Modules { name } => list_modules(name.as_deref()).into(),
         Command::Completions { shell } => {
@@ -305,7 +313,13 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
     let prepared = Prepared::new(options).map_err(|p| refuse(&p))?;
     let scrub = prepared.scrub();
     let (ended, recap) = tell(output, scrub.clone(), async |worker, teller, stop| {
-        run::execute(&prepared, worker, teller, stop).await
+        let ended = run::execute(&prepared, worker, teller, stop).await?;
+        if ended == Ended::Done
+            && let Some(text) = tenant::afterwards(&prepared)
+        {
+            teller.note(None, text);
+        }
+        Ok(ended)
     })?;
     if output.output != Output::Json {
         let command = typed(std::env::args().map(|word| scrub.hide(&word)));
@@ -339,68 +353,6 @@ fn tell(
     });
     runtime.shutdown_background();
     told
-}
-
-/// The command line as it can be shown and pasted: quoted, and without the secrets that `-e` may carry.
-fn typed(args: impl Iterator<Item = String>) -> String {
-    let shown: Vec<String> = args.map(|arg| shown(&arg)).collect();
-    shown.join(" ")
-}
-
-fn shown(arg: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    let lower = arg.to_lowercase();
-    let names_a_secret = ["pass", "secret", "token", "key"]
-        .iter()
-        .any(|word| lower.contains(word));
-    match arg.split_once('=') {
-        Some((name, value)) if names_a_secret && !value.contains('=') => format!("{name}=..."),
-        Some(_) if names_a_secret => "'...'".to_owned(),
-        None if names_a_secret && arg.starts_with('{') => "'...'".to_owned(),
-        _ if !arg.is_empty() && arg.chars().all(is_plain) => arg.to_owned(),
-        _ => shlex::try_quote(arg).map_or_else(|_| arg.to_owned(), |q| q.into_owned()),
-    }
-}
-
-/// The first Ctrl-C lets the current steps finish; the second leaves at once. A terminal that closes and a CI job
-/// that is cancelled ask the same way.
-fn stop_on_signals(teller: Teller) -> watch::Receiver<bool> {
-    let (stop, stopped) = watch::channel(false);
-    let teller = teller.downgrade();
-    tokio::spawn(async move {
-        let Ok(mut asked) = Asked::new() else { return };
-        asked.next().await;
-        teller.note("stopping: current steps finish first; Ctrl-C again leaves at once");
-        let _ = stop.send(true);
-        asked.next().await;
-        std::process::exit(i32::from(Exit::Interrupted.code()));
-    });
-    stopped
-}
-
-/// The signals that ask a run to stop.
-struct Asked {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Asked {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-        }
-    }
 }
 
 fn lint(args: &InputArgs) -> Exit {
@@ -598,28 +550,5 @@ fn pretty(value: &serde_json::Value) -> String {
     match serde::Serialize::serialize(value, &mut serializer) {
         Ok(()) => String::from_utf8_lossy(&text).into_owned(),
         Err(_) => value.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::typed;
-
-    #[test]
-    fn a_command_is_shown_without_its_secrets() {
-        let args = [
-            "apim-deploy",
-            "run",
-            "-e",
-            "db_password=x1",
-            "-e",
-            "heap=1g",
-            "a b",
-        ];
-        assert_eq!(
-            typed(args.map(str::to_owned).into_iter()),
-            "apim-deploy run -e db_password=... -e heap=1g 'a b'"
-        );
-        assert_eq!(typed(["a=1 token=x".to_owned()].into_iter()), "'...'");
     }
 }

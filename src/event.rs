@@ -3,6 +3,7 @@
 //! Hosts speak at once, but through one channel into one loop, so that a listener hears one
 //! story in one order. Words and colours are chosen by the listeners.
 
+use crate::wire::survey::Seen;
 use crate::wire::{Diff, Failure, Outcome};
 use std::time::Duration;
 
@@ -77,6 +78,8 @@ pub enum Event {
     },
     /// What the rules say.
     Judged(Judgement),
+    /// How every tenant of the inventory is.
+    Tenants(Vec<TenantState>),
     RunEnded {
         recap: Recap,
     },
@@ -126,6 +129,87 @@ pub struct Unjudged {
     /// Empty when it is not about any.
     pub hosts: Vec<String>,
     pub why: String,
+}
+
+/// A tenant, as API Manager, its hosts and the balancers are seen to have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantState {
+    pub name: String,
+    pub domain: String,
+    /// Declared in order to leave.
+    pub leaves: bool,
+    pub apim: Standing,
+    pub clusters: Vec<ClusterState>,
+}
+
+/// What API Manager says of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    Active,
+    Inactive,
+    Missing,
+    /// Nobody could be asked, for this reason.
+    Unknown(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterState {
+    /// Of its group: `mi_acme`.
+    pub name: String,
+    pub nodes: Vec<NodeState>,
+    /// One for each balancer of ours.
+    pub routes: Vec<RouteState>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeState {
+    pub host: String,
+    pub health: Health,
+}
+
+/// Whether a node serves: its unit is active and its health endpoint good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    Serves,
+    Fails(String),
+    Unknown(String),
+}
+
+/// How one balancer has a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteState {
+    pub balancer: String,
+    /// Whether it is in the balancer's configuration.
+    pub configured: Seen<bool>,
+    pub answer: Answer,
+}
+
+/// Who answers when the balancer is called by the cluster's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Nobody can tell who answers plain TCP, and a tenant that leaves is not called.
+    NotAsked,
+    /// A host of the cluster.
+    Own(String),
+    /// A host of another cluster.
+    Foreign(String),
+    Nobody(String),
+    Unknown(String),
+}
+
+impl TenantState {
+    /// Whether all there is to know could be asked.
+    pub fn is_known(&self) -> bool {
+        let is_known = |route: &RouteState| {
+            route.configured.known().is_some() && !matches!(route.answer, Answer::Unknown(_))
+        };
+        !matches!(self.apim, Standing::Unknown(_))
+            && self.clusters.iter().all(|cluster| {
+                let mut nodes = cluster.nodes.iter();
+                nodes.all(|node| !matches!(node.health, Health::Unknown(_)))
+                    && cluster.routes.iter().all(is_known)
+            })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

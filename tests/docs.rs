@@ -67,6 +67,18 @@ fn project() -> tempfile::TempDir {
     dir
 }
 
+/// The same with the tenants that README declares.
+fn project_with_tenants() -> tempfile::TempDir {
+    let dir = project();
+    let declared = blocks(README, "text");
+    let declared = declared.iter().find(|b| b.starts_with("tenants:")).unwrap();
+    let indented = declared.lines().map(|line| format!("    {line}\n"));
+    let hosts = fs::read_to_string(dir.path().join("hosts.yaml")).unwrap();
+    let hosts = hosts.trim_end().to_owned() + "\n" + &indented.collect::<String>();
+    fs::write(dir.path().join("hosts.yaml"), hosts).unwrap();
+    dir
+}
+
 /// Every command that README types, as words.
 fn commands() -> Vec<Vec<String>> {
     let typed = blocks(README, "sh").into_iter().flat_map(str::lines);
@@ -123,6 +135,23 @@ fn every_command_works() {
             ["apim-deploy", "check", rest @ ..] => {
                 let output = apim_deploy(dir.path(), &[&["lint"], rest].concat());
                 assert_eq!(output.status.code(), Some(0), "{rest:?}");
+            }
+            // Read and understood, up to what has to be missing: a tenant of this name, the secrets.
+            ["apim-deploy", "tenant", verb, rest @ ..] => {
+                let dir = project_with_tenants();
+                let (words, missing) = match *verb {
+                    "list" => (&rest[..2], "wso2_admin_password"),
+                    _ => (rest, "declares no tenant `nobody`"),
+                };
+                let words: Vec<&str> = words
+                    .iter()
+                    .map(|word| if *word == "acme" { "nobody" } else { word })
+                    .collect();
+                let output =
+                    apim_deploy(dir.path(), &[&["tenant", verb], words.as_slice()].concat());
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
+                assert!(said.contains(missing), "{words:?}: {said}");
             }
             other => panic!("no test knows how to try {other:?}"),
         }

@@ -197,6 +197,37 @@ fn a_play_reads_the_tenants() {
     );
 }
 
+/// By its name a tenant leaves; its hosts alone leave it without a cluster.
+#[test]
+fn a_retired_tenant_counts_as_absent() {
+    let dir = tempfile::tempdir().unwrap();
+    let prepared = prepared(options(dir.path(), MULTITENANT, TENANTS, "acme"));
+    let names = |list: &str| {
+        let found = worth(&prepared, "apim-1", list);
+        let names: Vec<String> = found
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|t| t["name"].as_str().unwrap().to_owned())
+            .collect();
+        names.join(" ")
+    };
+    assert_eq!(names("tenants"), "zeta");
+    assert_eq!(names("tenants_absent"), "acme old older");
+    assert!(prepared.inventory.leaves_for_now("acme"));
+    assert!(!prepared.inventory.leaves_for_now("old"));
+    for pattern in ["a-1:a-2", "mi_acme", "acme[0:1]"] {
+        let said = refused(options(dir.path(), MULTITENANT, TENANTS, pattern)).render(false);
+        assert!(said.contains("tenant `acme` has no cluster"), "{said}");
+    }
+    // What stays of it is too small a cluster, and no absent tenant.
+    let said = refused(options(dir.path(), MULTITENANT, TENANTS, "acme:!a-1")).render(false);
+    assert!(
+        said.contains("in group `mi_acme`, the inventory has 1"),
+        "{said}"
+    );
+}
+
 #[test]
 fn without_tenants_the_lists_are_empty() {
     let dir = tempfile::tempdir().unwrap();

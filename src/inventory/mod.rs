@@ -2,6 +2,7 @@
 //!
 //! Ansible's inventory, YAML and INI, read as Ansible reads it.
 
+mod asked;
 mod clash;
 mod draft;
 mod graph;
@@ -22,7 +23,7 @@ pub use pattern::HostPattern;
 pub use retire::RETIRED;
 pub use tenants::{TENANTS, Tenant};
 
-use crate::source::{Problems, Result, Span};
+use crate::source::{Problem, Problems, Result, Span};
 use crate::vars::Layer;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::HashMap;
@@ -43,6 +44,8 @@ pub struct Inventory {
     groups_of: HashMap<String, Vec<String>>,
     /// Known by their variables alone; see `retire`.
     retired: IndexSet<String>,
+    /// Tenants that leave in this run, whatever is written of them.
+    leaving: IndexSet<String>,
 }
 
 #[derive(Debug)]
@@ -116,6 +119,16 @@ impl Inventory {
     /// The tenants that the group `tenants` declares, as far as they can be read; see `tenant_mistakes`.
     pub fn tenants(&self) -> Vec<Tenant> {
         tenants::read(self)
+    }
+
+    /// A problem unless a tenant of this name is declared, and, unless it `leaves`, is declared to be there.
+    pub fn ask_for_tenant(&self, name: &str, leaves: bool) -> std::result::Result<(), Problem> {
+        asked::tenant(self, name, leaves)
+    }
+
+    /// Whether the tenant leaves in this run alone: the inventory has it as one that is there.
+    pub fn leaves_for_now(&self, tenant: &str) -> bool {
+        self.leaving.contains(tenant) && retire::said_absent(self, tenant).is_none()
     }
 
     /// What is wrong with the tenants and their clusters.

@@ -122,6 +122,13 @@ impl HostPattern {
         Ok(hosts.into_iter().map(ToOwned::to_owned).collect())
     }
 
+    /// Whether it means a group as a whole by its name, whatever it keeps or takes away of it.
+    pub fn names(&self, group: &str) -> bool {
+        self.with(Role::Add).any(|term| {
+            matches!(&term.matcher, Matcher::Name(name) if name == group) && term.index.is_none()
+        })
+    }
+
     /// The names and shapes that match no group and no host, `!` and `&` included: a mistyped
     /// exclusion is the most dangerous of them.
     pub fn unmatched(&self, inventory: &Inventory) -> Vec<&str> {

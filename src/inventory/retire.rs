@@ -1,9 +1,9 @@
 //! Hosts that leave: the inventory still knows them and what was said of them, but no group has them any
 //! more, save one: a play for `retired` can stop what they ran.
 
-use super::members;
 use super::{Group, Host, HostPattern, Inventory};
-use crate::source::{Problem, Problems, Result};
+use super::{members, tenants};
+use crate::source::{Node, Problem, Problems, Result};
 use crate::vars::{Layer, Variable};
 use indexmap::IndexSet;
 use std::sync::Arc;
@@ -24,6 +24,9 @@ pub fn retire(inventory: &mut Inventory, also: Option<&HostPattern>) -> Result<(
     let named = named.and_then(|named| problems.take(named));
     let named = named.unwrap_or_default();
     problems.or(())?;
+    if let Some(pattern) = also {
+        inventory.leaving = tenants_named(pattern, &named, inventory);
+    }
     let hosts = inventory.hosts.keys();
     let leaving = hosts.filter(|host| named.contains(host) || is_absent(inventory, host));
     let leaving = leaving.cloned().collect();
@@ -31,18 +34,43 @@ pub fn retire(inventory: &mut Inventory, also: Option<&HostPattern>) -> Result<(
     Ok(())
 }
 
-/// Whether a group as a whole is to leave: its own word or that of the groups above it.
+/// Whether a group as a whole is to leave: its own word or that of the groups above it, or that it was named for this run.
 pub fn is_absent_group(inventory: &Inventory, group: &str) -> bool {
-    says_absent(&members::group_layers(inventory, group))
+    said_absent(inventory, group).is_some() || inventory.leaving.contains(group)
+}
+
+/// Where the inventory says that a group as a whole is to leave.
+pub fn said_absent(inventory: &Inventory, group: &str) -> Option<Node> {
+    state(&members::group_layers(inventory, group)).filter(|node| node.as_text() == Some(ABSENT))
+}
+
+/// A tenant leaves when it was named: naming its hosts one by one may be a mistake.
+fn tenants_named(
+    pattern: &HostPattern,
+    hosts: &[String],
+    inventory: &Inventory,
+) -> IndexSet<String> {
+    let leaves_whole = |group: &str| {
+        let mut members = inventory.hosts_of(group).into_iter();
+        members.all(|host| hosts.iter().any(|h| h == host))
+    };
+    tenants::groups(inventory)
+        .map(|group| group.name.clone())
+        .filter(|name| pattern.names(name) && leaves_whole(name))
+        .collect()
 }
 
 fn is_absent(inventory: &Inventory, host: &str) -> bool {
-    says_absent(&inventory.layers(host))
+    let state = state(&inventory.layers(host));
+    state.is_some_and(|node| node.as_text() == Some(ABSENT))
 }
 
-fn says_absent(layers: &[Arc<Layer>]) -> bool {
+fn state(layers: &[Arc<Layer>]) -> Option<Node> {
     let state = layers.iter().rev().find_map(|l| l.variables.get(STATE));
-    matches!(state, Some(Variable::Written(node)) if node.as_text() == Some(ABSENT))
+    match state? {
+        Variable::Written(node) => Some(node.clone()),
+        Variable::Data(_) | Variable::Pending(_) => None,
+    }
 }
 
 /// `group_names` and the variables of former groups stay: they were worked out when the inventory was read.

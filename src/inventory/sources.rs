@@ -28,6 +28,7 @@ pub fn load(sources: &[PathBuf]) -> Result<Inventory> {
     let mut inventory = Inventory {
         groups_of: members::groups_of(&draft.groups),
         retired: IndexSet::new(),
+        leaving: IndexSet::new(),
         hosts: draft.hosts,
         groups: draft.groups,
         dir: absolute(&folder_of(first)),

@@ -49,7 +49,8 @@ pub struct Tenant {
     pub is_absent: bool,
 }
 
-/// In the inventory's order; what has no readable domain is left out.
+/// In the inventory's order. What has no readable domain is left out, and what is to be there without a cluster: a plan
+/// would say of them again what `check` says.
 pub fn read(inventory: &Inventory) -> Vec<Tenant> {
     groups(inventory)
         .filter_map(|group| {
@@ -67,6 +68,7 @@ pub fn read(inventory: &Inventory) -> Vec<Tenant> {
                 is_absent: retire::is_absent_group(inventory, name),
             })
         })
+        .filter(|tenant| tenant.is_absent || !tenant.mi.is_empty() || !tenant.si.is_empty())
         .collect()
 }
 
@@ -88,7 +90,7 @@ pub fn check(inventory: &Inventory) -> Problems {
     problems
 }
 
-fn groups(inventory: &Inventory) -> impl Iterator<Item = &Group> {
+pub(super) fn groups(inventory: &Inventory) -> impl Iterator<Item = &Group> {
     let tenants = inventory.groups.get(TENANTS);
     let names = tenants.into_iter().flat_map(|tenants| &tenants.children);
     names.filter_map(|name| inventory.groups.get(name))
@@ -110,7 +112,7 @@ fn is_cluster(group: &str) -> bool {
     })
 }
 
-fn domain(inventory: &Inventory, tenant: &str) -> Option<Node> {
+pub(super) fn domain(inventory: &Inventory, tenant: &str) -> Option<Node> {
     let said = |layer: &Arc<Layer>| match layer.variables.get(DOMAIN)? {
         Variable::Written(node) => Some(node.clone()),
         Variable::Data(_) | Variable::Pending(_) => None,
@@ -122,30 +124,42 @@ fn domain(inventory: &Inventory, tenant: &str) -> Option<Node> {
 /// Checks the name; false if what stands there is meant as something else, so that the rest says nothing.
 fn is_tenant(group: &Group, problems: &mut Problems) -> bool {
     let name = group.name.as_str();
+    match name_fault(name) {
+        None => true,
+        Some(problem) => {
+            problems.push(problem.at(&group.span));
+            !TAKEN.contains(&name) && !is_cluster(name)
+        }
+    }
+}
+
+/// Why no tenant can be called so.
+pub(super) fn name_fault(name: &str) -> Option<Problem> {
+    let is_legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     let is_well_formed = name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    let problem = if TAKEN.contains(&name) {
-        Problem::new(format!(
+        && name.bytes().all(is_legal)
+        && name.len() <= LONGEST_NAME;
+    if TAKEN.contains(&name) {
+        let problem = Problem::new(format!(
             "`{name}` is a group of another kind and cannot be a tenant's"
-        ))
-        .help("take it out of `tenants`, or give the tenant another name")
+        ));
+        Some(problem.help("take it out of `tenants`, or give the tenant another name"))
     } else if is_cluster(name) {
         let tenant = name.split_once('_').map_or("", |(_, tenant)| tenant);
-        Problem::new(format!("`{name}` is a cluster and stands where tenants do"))
-            .help(format!("put it among the children of `{tenant}`"))
-    } else if !is_well_formed || name.len() > LONGEST_NAME {
-        Problem::new(format!("`{name}` cannot be the name of a tenant"))
-            .because("becomes part of the names of schemas and files")
-            .help(format!(
-                "use 1 to {LONGEST_NAME} of lower-case letters, digits and `_`, a letter first"
-            ))
+        let problem = Problem::new(format!("`{name}` is a cluster and stands where tenants do"));
+        Some(problem.help(format!("put it among the children of `{tenant}`")))
+    } else if !is_well_formed {
+        let problem = Problem::new(format!("`{name}` cannot be the name of a tenant"));
+        Some(
+            problem
+                .because("becomes part of the names of schemas and files")
+                .help(format!(
+                    "use 1 to {LONGEST_NAME} of lower-case letters, digits and `_`, a letter first"
+                )),
+        )
     } else {
-        return true;
-    };
-    problems.push(problem.at(&group.span));
-    !TAKEN.contains(&name) && !is_cluster(name)
+        None
+    }
 }
 
 /// What `addTenant` accepts, and a domain that can stand in addresses.
@@ -243,7 +257,8 @@ fn without_cluster(inventory: &Inventory, tenant: &Group) -> Problem {
         .at(&tenant.span)
         .because(retired_words(inventory, name))
         .help(format!(
-            "add hosts to `{mi}` or `{si}`; for a tenant that leaves write `state: absent` under its `vars`"
+            "add hosts to `{mi}` or `{si}`; for a tenant that leaves write `state: absent` under its `vars`, or name it: \
+             `--retire {name}`"
         ))
 }
 

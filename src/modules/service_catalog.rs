@@ -1,7 +1,8 @@
 //! `service_catalog`: takes services out of API Manager's catalog.
 //!
 //! Integrators put their services in and never take them out, not even when they are gone. Whose entries are
-//! seen decides the login: a catalog belongs to a tenant.
+//! seen decides the login: a catalog belongs to a tenant. It forgets no service that an API uses, so that is asked
+//! before the first one is removed, and in check mode too.
 //! Source: wso2/carbon-apimgt, `rest.api.service.catalog`, `ServicesApiServiceImpl`.
 
 use super::shared::apim::{self, Login, Reply, SERVICES};
@@ -66,6 +67,24 @@ pub struct Service {
     service_url: String,
 }
 
+/// The APIs that use a service. Source: `ServicesApiServiceImpl.getServiceUsage`.
+#[derive(Deserialize)]
+struct Usage {
+    list: Vec<Api>,
+}
+
+#[derive(Deserialize)]
+struct Api {
+    name: String,
+    version: String,
+}
+
+impl Display for Api {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.version)
+    }
+}
+
 impl Display for Service {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "remove {} {}", self.name, self.version)
@@ -104,6 +123,7 @@ no_log: true
         }
         let mut services = self.services(system)?;
         services.retain(|service| self.means(service));
+        self.unused(system, &services)?;
         Ok(services)
     }
 
@@ -115,11 +135,14 @@ no_log: true
         match reply.status {
             // Somebody else was faster: gone is gone.
             200 | 204 | 404 => Ok(()),
-            409 => Err(Failure::new(format!(
-                "service `{}` {} is still used by an API",
-                service.name, service.version
-            ))
-            .help("delete that API in the publisher, or give it another endpoint; then run again")),
+            // An API took it since they were asked.
+            409 => Err(still_used(
+                format!(
+                    "service `{}` {} is used by an API",
+                    service.name, service.version
+                ),
+                vec![],
+            )),
             _ => Err(self.refused(&reply)),
         }
     }
@@ -142,6 +165,37 @@ impl ServiceCatalog {
             }
             None => self.names.0.contains(&service.name),
         }
+    }
+
+    /// A failure that names every API in the way.
+    fn unused(&self, system: &System, services: &[Service]) -> Result<()> {
+        let mut used = Vec::new();
+        for service in services {
+            for api in self.usage(system, service)? {
+                let Service { name, version, .. } = service;
+                used.push(format!("service `{name}` {version} is used by API `{api}`"));
+            }
+        }
+        let mut used = used.into_iter();
+        match used.next() {
+            None => Ok(()),
+            Some(first) => Err(still_used(first, used.collect())),
+        }
+    }
+
+    fn usage(&self, system: &System, service: &Service) -> Result<Vec<Api>> {
+        let path = format!("{SERVICES}/{}/usage", service.id);
+        let reply = apim::ask(system, &self.login().request("GET", &path))?;
+        match reply.status {
+            200 => {}
+            // Gone since the list was read.
+            404 => return Ok(vec![]),
+            _ => return Err(self.refused(&reply)),
+        }
+        let usage: Usage = serde_json::from_str(&reply.text).map_err(|e| {
+            Failure::new(format!("{} answers with no list of APIs: {e}", reply.asked))
+        })?;
+        Ok(usage.list)
     }
 
     fn services(&self, system: &System) -> Result<Vec<Service>> {
@@ -185,4 +239,10 @@ impl ServiceCatalog {
             _ => reply.unexpected(),
         }
     }
+}
+
+fn still_used(first: String, others: Vec<String>) -> Failure {
+    Failure::new(first)
+        .detail(others)
+        .help("delete the API in the publisher, or give it another endpoint; then run again")
 }

@@ -12,7 +12,7 @@ use super::shared::yes;
 use super::{Kind, Module};
 use crate::system::{Result, System};
 use crate::wire::Failure;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
@@ -56,8 +56,9 @@ enum Wanted {
     Inactive,
 }
 
-/// What API Manager says of the tenant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What API Manager says of the tenant; `register` sees it as `standing`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 enum Standing {
     Unknown,
     Inactive,
@@ -125,7 +126,11 @@ no_log: true
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         self.validate()?;
         let domain = self.domain.clone();
-        Ok(match (self.standing(system)?, self.state) {
+        let standing = self.standing(system)?;
+        if let Ok(word) = serde_json::to_value(standing) {
+            system.note("standing", word);
+        }
+        Ok(match (standing, self.state) {
             (Standing::Unknown, Wanted::Present) => vec![Change::Create(domain)],
             (Standing::Inactive, Wanted::Present) => vec![Change::Activate(domain)],
             (Standing::Active, Wanted::Inactive) => vec![Change::Deactivate(domain)],

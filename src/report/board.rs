@@ -90,6 +90,7 @@ impl Listener for Board {
             Event::PlayStarted { .. }
             | Event::BatchStarted { .. }
             | Event::Judged(_)
+            | Event::Tenants(_)
             | Event::RunEnded { .. } => {
                 let shown: Vec<String> = self.hosts.keys().cloned().collect();
                 for host in shown {

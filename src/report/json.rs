@@ -1,6 +1,9 @@
 //! One JSON object a line, the same events for all. Keys are stable.
 
-use crate::event::{Event, HostRecap, Judged, Judgement, Listener, Phase, StepEnded, Unjudged};
+use crate::event::{
+    Answer, ClusterState, Event, Health, HostRecap, Judged, Judgement, Listener, Phase, Standing,
+    StepEnded, TenantState, Unjudged,
+};
 use crate::wire::{Failure, Outcome};
 use serde_json::{Value, json};
 
@@ -9,7 +12,12 @@ pub struct Json;
 
 impl Listener for Json {
     fn hear(&mut self, event: &Event) {
-        if let Some(object) = object(event) {
+        // One object each: who reads them wants a tenant a line.
+        if let Event::Tenants(all) = event {
+            for one in all {
+                super::line(&tenant(one).to_string());
+            }
+        } else if let Some(object) = object(event) {
             super::line(&object.to_string());
         }
     }
@@ -69,7 +77,51 @@ pub fn object(event: &Event) -> Option<Value> {
         Event::Reaching { .. }
         | Event::StepStarted { .. }
         | Event::Progress { .. }
-        | Event::Sending { .. } => return None,
+        | Event::Sending { .. }
+        | Event::Tenants(_) => return None,
+    })
+}
+
+fn tenant(tenant: &TenantState) -> Value {
+    json!({
+        "event": "tenant",
+        "tenant": tenant.name,
+        "domain": tenant.domain,
+        "declared": if tenant.leaves { "absent" } else { "present" },
+        "api_manager": match &tenant.apim {
+            Standing::Active => json!({"state": "active"}),
+            Standing::Inactive => json!({"state": "inactive"}),
+            Standing::Missing => json!({"state": "missing"}),
+            Standing::Unknown(why) => json!({"state": "unknown", "why": why}),
+        },
+        "clusters": tenant.clusters.iter().map(cluster).collect::<Vec<_>>(),
+    })
+}
+
+fn cluster(cluster: &ClusterState) -> Value {
+    let nodes = cluster.nodes.iter().map(|node| match &node.health {
+        Health::Serves => json!({"host": node.host, "state": "serves"}),
+        Health::Fails(why) => json!({"host": node.host, "state": "fails", "why": why}),
+        Health::Unknown(why) => json!({"host": node.host, "state": "unknown", "why": why}),
+    });
+    let routes = cluster.routes.iter().map(|route| {
+        json!({
+            "balancer": route.balancer,
+            "configured": route.configured.known(),
+            "why": route.configured.why(),
+            "answer": match &route.answer {
+                Answer::NotAsked => json!({"by": "not_asked"}),
+                Answer::Own(host) => json!({"by": "own", "host": host}),
+                Answer::Foreign(address) => json!({"by": "foreign", "address": address}),
+                Answer::Nobody(why) => json!({"by": "nobody", "why": why}),
+                Answer::Unknown(why) => json!({"by": "unknown", "why": why}),
+            },
+        })
+    });
+    json!({
+        "cluster": cluster.name,
+        "nodes": nodes.collect::<Vec<_>>(),
+        "routes": routes.collect::<Vec<_>>(),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Plain lines, one event each: for logs, pipes and people without a terminal.
 
 use super::words::{self, Columns};
-use super::{judgement, recap};
+use super::{judgement, recap, tenants};
 use crate::event::{Event, Listener, StepEnded};
 use crate::wire::Outcome;
 use console::{StyledObject, style};
@@ -80,6 +80,7 @@ impl Lines {
                 None => format!("note: {text}"),
             }],
             Event::Judged(told) => judgement::table(told),
+            Event::Tenants(all) => tenants::table(all),
             Event::RunEnded { recap } => recap::table(recap, self.columns, self.check),
             Event::Progress { host, text } if self.verbose => {
                 vec![

@@ -6,6 +6,7 @@ mod json;
 mod judgement;
 mod lines;
 mod recap;
+mod tenants;
 mod words;
 
 pub use board::Board;

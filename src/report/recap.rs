@@ -104,9 +104,12 @@ pub fn closing(ended: &Ended, recap: &Recap, check: bool, command: &str) -> Vec<
             next(command.to_owned()),
         ],
         Ended::Stopped => vec![
-            format!(
-                "now:  {bad} stopped half-way; what was finished stays, and what is due is kept"
-            ),
+            match recap.hosts.iter().all(|h| h.changed == 0) {
+                true => format!("now:  {bad} stopped, and nothing was changed before"),
+                false => format!(
+                    "now:  {bad} stopped half-way; what was finished stays, and what is due is kept"
+                ),
+            },
             next(format!("mend the cause, then: {command}")),
         ],
         Ended::RolledBack => vec![

@@ -317,17 +317,18 @@ fn unknown_names(site: &Site) -> Vec<Finding> {
         let names = survey(site, node)
             .map(|s| s.names.as_slice())
             .unwrap_or_default();
-        let hosts = site
+        let would_be: Vec<&str> = site
             .hosts
             .get(&node.host)
-            .and_then(|h| h.file("/etc/hosts"));
-        let would_be = hosts
-            .and_then(|f| f.text.as_ref())
-            .map_or("", |f| f.text.as_str());
+            .into_iter()
+            .flat_map(|host| host.files.iter().filter(|f| f.dest == "/etc/hosts"))
+            .filter_map(|file| file.text.as_ref())
+            .flat_map(|file| file.text.split_whitespace())
+            .collect();
         let mut found = Vec::new();
         for name in names {
             let is_known = !Finding::seen(&node.host, &name.addresses)?.is_empty();
-            if !is_known && !would_be.split_whitespace().any(|word| word == name.name) {
+            if !is_known && !would_be.contains(&name.name.as_str()) {
                 found.push(node.finds(format!("{} has no address here", name.name)));
             }
         }

@@ -1,7 +1,7 @@
 //! What each host is asked, so that the rules about hosts and running nodes can be judged.
 
 use super::node::{Component, Node, Setting};
-use super::site::Site;
+use super::site::{Host, Site};
 use super::{database, ports};
 use crate::wire::survey as wire;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ pub fn request(site: &Site, host: &str) -> wire::Request {
         instances: nodes.clone().map(instance).collect(),
         disks: disks(nodes.clone()),
         peers: peers(site, nodes.collect()),
-        names: names(site),
+        names: names(site, host),
         databases: databases(site, host),
         connections: EVENT_PORTS.to_vec(),
         within: 30,
@@ -359,9 +359,17 @@ fn databases(site: &Site, host: &str) -> Vec<wire::DatabaseRequest> {
         .collect()
 }
 
-/// Those of all hosts, and those that people and clients use.
-fn names(site: &Site) -> Vec<String> {
-    let of_clusters = site.hosts.values().flat_map(|host| {
+/// Those of the hosts that it has to do with, and those that people and clients use. Hosts of a tenant have nothing to do
+/// with those of another.
+fn names(site: &Site, host: &str) -> Vec<String> {
+    let own = site.hosts.get(host).and_then(tenant);
+    let around = || {
+        site.hosts.values().filter(move |other| {
+            let its = tenant(other);
+            own.is_none() || its.is_none() || its == own
+        })
+    };
+    let of_clusters = around().flat_map(|host| {
         [
             "apim_hostname",
             "api_hostname",
@@ -371,11 +379,15 @@ fn names(site: &Site) -> Vec<String> {
         .into_iter()
         .filter_map(|name| host.variable(name)?.as_str())
     });
-    let all: BTreeSet<&str> = site
-        .hosts
-        .keys()
-        .map(String::as_str)
+    let all: BTreeSet<&str> = around()
+        .map(|host| host.name.as_str())
         .chain(of_clusters)
         .collect();
     all.into_iter().map(str::to_owned).collect()
+}
+
+/// The domain of the tenant whose host it is.
+fn tenant(host: &Host) -> Option<&str> {
+    let domain = host.variable("tenant_domain")?.as_str()?;
+    Some(domain).filter(|domain| !domain.is_empty())
 }

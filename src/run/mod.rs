@@ -16,11 +16,13 @@ mod rolling;
 mod scrub;
 mod target;
 mod teller;
+mod tenants;
 
 pub use check::check;
 pub use depot::Depot;
 pub use fleet::Fleet;
 pub use play::execute;
-pub use prepare::{Options, Prepared};
+pub use prepare::{OneTenant, Options, Prepared};
 pub use scrub::Scrub;
 pub use teller::Teller;
+pub use tenants::list as list_tenants;

@@ -26,6 +26,8 @@ pub struct Options {
     pub limit: Option<String>,
     /// A pattern of hosts that leave, besides those that the inventory says.
     pub retire: Option<String>,
+    /// The run is about one tenant.
+    pub tenant: Option<OneTenant>,
     pub tags: Tags,
     /// `-e`, in order.
     pub extra_vars: Vec<String>,
@@ -38,6 +40,21 @@ pub struct Options {
     /// The folder whose `playbooks/` and `roles/` come before the built-in ones.
     pub project: PathBuf,
 }
+
+/// The tenant that a run is about. Nothing of another one is touched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneTenant {
+    /// Of its group.
+    pub name: String,
+    /// Whatever the inventory says.
+    pub leaves: bool,
+}
+
+/// Tells the roles which tenant a run is about; see roles/cluster.
+const SCOPE: &str = "tenant_scope";
+
+/// What all tenants share, and a run about one of them works on too.
+const SHARED: [&str; 3] = ["apim", "database", "load_balancer"];
 
 /// The input, loaded and found right.
 pub struct Prepared {
@@ -65,7 +82,7 @@ impl Prepared {
         let mut problems = Problems::new();
         let inventory = problems.take(inventory(&options));
         let playbook = problems.take(Playbook::load(&library, &options.playbook));
-        let extra = problems.take(extra_vars(&options.extra_vars));
+        let extra = problems.take(extra_vars(&options));
         let (Some(inventory), Some(playbook), Some(extra)) = (inventory, playbook, extra) else {
             return Err(problems);
         };
@@ -188,6 +205,12 @@ impl Prepared {
     }
 
     fn limit(&self, problems: &mut Problems) -> Option<Vec<String>> {
+        if let Some(tenant) = &self.options.tenant {
+            let shared = SHARED.iter().flat_map(|g| self.inventory.hosts_of(g));
+            let own = self.inventory.hosts_of(&tenant.name).into_iter();
+            let hosts = own.chain(self.inventory.retired_from(&tenant.name));
+            return Some(hosts.chain(shared).map(str::to_owned).collect());
+        }
         let text = self.options.limit.as_deref()?;
         let hosts = HostPattern::limit(text).and_then(|pattern| {
             let hosts = pattern.select(&self.inventory)?;
@@ -253,6 +276,9 @@ impl Prepared {
 
     fn check_pattern(&self, problems: &mut Problems) {
         let Some(pattern) = &self.playbook.pattern else {
+            if self.options.tenant.is_some() {
+                problems.extend(self.inventory.tenant_mistakes());
+            }
             return;
         };
         for problem in pattern.check(&self.inventory) {
@@ -456,7 +482,12 @@ impl Prepared {
 /// Without the hosts that leave in this run.
 fn inventory(options: &Options) -> Result<Inventory> {
     let mut inventory = Inventory::load(&options.inventory)?;
-    let retire = match &options.retire {
+    let mut retire = options.retire.as_ref();
+    if let Some(tenant) = &options.tenant {
+        inventory.ask_for_tenant(&tenant.name, tenant.leaves)?;
+        retire = Some(&tenant.name).filter(|_| tenant.leaves);
+    }
+    let retire = match retire {
         Some(text) => Some(HostPattern::parse(text, None)?),
         None => None,
     };
@@ -482,13 +513,16 @@ impl Groups for Inventory {
     }
 }
 
-fn extra_vars(texts: &[String]) -> Result<Arc<Layer>> {
+fn extra_vars(options: &Options) -> Result<Arc<Layer>> {
     let mut layer = Layer::new("extra vars");
     let mut problems = Problems::new();
-    for text in texts {
+    for text in &options.extra_vars {
         if let Some(more) = problems.take(playbook::extra_vars(text)) {
             layer.variables.extend(more.variables);
         }
+    }
+    if let Some(tenant) = &options.tenant {
+        layer = layer.with(SCOPE, tenant.name.as_str());
     }
     problems.or(Arc::new(layer))
 }

@@ -4,10 +4,11 @@
 //! This is the second line. The first is that secrets travel in steps marked `no_log` and files marked
 //! `secret`, whose texts never leave the host.
 
-use crate::event::Event;
+use crate::event::{Answer, Event, Health, Standing, TenantState};
 use crate::inventory::Inventory;
 use crate::plan::host_ladder;
 use crate::vars::{Ladder, Layer, Scope, Variable};
+use crate::wire::survey::Seen;
 use crate::wire::{Failure, Outcome};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
@@ -111,9 +112,31 @@ impl Scrub {
                 told.found.iter_mut().for_each(|j| self.text(&mut j.found));
                 told.unjudged.iter_mut().for_each(|u| self.text(&mut u.why));
             }
+            Event::Tenants(tenants) => tenants.iter_mut().for_each(|t| self.tenant(t)),
             _ => {}
         }
         event
+    }
+
+    fn tenant(&self, tenant: &mut TenantState) {
+        if let Standing::Unknown(why) = &mut tenant.apim {
+            self.text(why);
+        }
+        for cluster in &mut tenant.clusters {
+            for node in &mut cluster.nodes {
+                if let Health::Fails(why) | Health::Unknown(why) = &mut node.health {
+                    self.text(why);
+                }
+            }
+            for route in &mut cluster.routes {
+                if let Seen::Unknown { why } = &mut route.configured {
+                    self.text(why);
+                }
+                if let Answer::Nobody(why) | Answer::Unknown(why) = &mut route.answer {
+                    self.text(why);
+                }
+            }
+        }
     }
 
     fn outcome(&self, outcome: &mut Outcome) {

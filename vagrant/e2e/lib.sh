@@ -425,15 +425,18 @@ all_serve() {
   done
 }
 
-# steady_start HOST PATH: about ten requests a second until steady_stop, each one recorded.
+# steady_start HOST PATH [HOST PATH]...: about ten requests a second, to each in turn, until steady_stop; each one recorded.
 steady_start() {
+  local i
   steady_file=$out/steady
   : >"$steady_file"
   touch "$out/steady.go"
   (
     while [[ -e $out/steady.go ]]; do
-      ask "$1" "$2" >>"$steady_file"
-      sleep 0.1
+      for ((i = 1; i < $#; i += 2)); do
+        ask "${@:i:2}" >>"$steady_file"
+        sleep 0.1
+      done
     done
   ) &
   steady_pid=$!

@@ -1,0 +1,291 @@
+//! `tenant add` and `tenant remove`: what such a run plans, and that nothing of it is another tenant's.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use apim_deploy::plan::{Line, Plan, Tags};
+use apim_deploy::run::{OneTenant, Options};
+use apim_deploy::wire::{Action, Item, Step};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use support::{prepared, refused, shipped};
+
+/// One that is deployed, one that nobody knows the passwords and the names of yet, and one that is about to leave.
+const HOSTS: &str = "\
+all:
+  vars: { ansible_become: true, apim_hostname: apim.example.com, api_hostname: api.example.com }
+  children:
+    apim: { hosts: { apim-1: { ansible_host: 10.0.1.11 }, apim-2: { ansible_host: 10.0.1.12 } } }
+    tenants:
+      children:
+        acme:
+          vars: { tenant_domain: acme.example.com, mi_hostname: mi.acme.example.com, si_hostname: si.acme.example.com,
+                  si_source_ports: [8006], tenant_admin_password: Acme.pass, db_mi_password: AcmeMi.pass, db_si_password: AcmeSi.pass }
+          children:
+            mi_acme: { hosts: { a-1: { ansible_host: 10.0.2.11 }, a-2: { ansible_host: 10.0.2.12 } } }
+            si_acme: { hosts: { a-3: { ansible_host: 10.0.2.13 }, a-4: { ansible_host: 10.0.2.14 } } }
+        globex:
+          vars: { tenant_domain: globex.example.com }
+          children:
+            mi_globex: { hosts: { g-1: { ansible_host: 10.0.3.21 }, g-2: { ansible_host: 10.0.3.22 } } }
+            si_globex: { hosts: { g-3: { ansible_host: 10.0.3.23 }, g-4: { ansible_host: 10.0.3.24 } } }
+        initech:
+          vars: { tenant_domain: initech.example.com, state: absent, mi_hostname: mi.initech.example.com,
+                  tenant_admin_password: Initech.pass }
+          children:
+            mi_initech: { hosts: { i-1: { ansible_host: 10.0.4.31 }, i-2: { ansible_host: 10.0.4.32 } } }
+    database: { hosts: { db-1: { ansible_host: 10.0.0.6 } } }
+    load_balancer: { hosts: { lb-1: { ansible_host: 10.0.0.5 } } }
+";
+
+/// Parts of what belongs to each: names, addresses, domains.
+const GLOBEX: [&str; 3] = ["globex", "g-1", "10.0.3."];
+const INITECH: [&str; 3] = ["initech", "i-1", "10.0.4."];
+const ACME: [&str; 3] = ["acme", "a-1", "10.0.2."];
+
+fn about(dir: &Path, tenant: &str, leaves: bool, engine: &str) -> Options {
+    let place = dir.join("hosts.yaml");
+    fs::write(&place, HOSTS).unwrap();
+    let mut options = shipped(dir, "standard-ha-multitenant", &place.display().to_string());
+    // The tenants have their own.
+    options.extra_vars.retain(|text| {
+        let own = ["tenant_admin_password", "db_mi_password", "db_si_password"];
+        !own.iter().any(|name| text.starts_with(name))
+    });
+    options.extra_vars.push(format!("db_engine={engine}"));
+    Options {
+        tenant: Some(OneTenant {
+            name: tenant.to_owned(),
+            leaves,
+        }),
+        tags: Tags {
+            only: vec![],
+            skip: vec!["apim".to_owned()],
+        },
+        ..options
+    }
+}
+
+fn steps(plan: &Plan) -> Vec<(&str, &str, &Step)> {
+    fn below<'p>(item: &'p Item, found: &mut Vec<&'p Step>) {
+        match item {
+            Item::Step(step) => found.push(step),
+            Item::Block(block) => {
+                let all = block.steps.iter().chain(&block.rescue).chain(&block.always);
+                all.for_each(|item| below(item, found));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for play in &plan.plays {
+        for (host, lines) in play.batches.iter().flat_map(|batch| &batch.hosts) {
+            for line in lines {
+                let Line::Carry { items, .. } = line else {
+                    continue;
+                };
+                let mut own = Vec::new();
+                items.iter().for_each(|item| below(item, &mut own));
+                found.extend(
+                    own.into_iter()
+                        .map(|s| (play.name.as_str(), host.as_str(), s)),
+                );
+            }
+        }
+    }
+    found
+}
+
+/// The parameters of every call of a module.
+fn calls<'p>(plan: &'p Plan, module: &str) -> Vec<(&'p str, &'p Value)> {
+    steps(plan)
+        .into_iter()
+        .filter_map(|(_, host, step)| match &step.action {
+            Action::Call { module: m, params } if m == module => Some((host, params)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[track_caller]
+fn is_free_of(plan: &Plan, parts: &[&str]) {
+    for (play, host, step) in steps(plan) {
+        let text = serde_json::to_string(step).unwrap();
+        for part in parts {
+            assert!(
+                !text.contains(part),
+                "{play} on {host}: `{part}` stands in {text}"
+            );
+        }
+    }
+    let text = serde_json::to_string(plan).unwrap();
+    for part in parts {
+        assert!(!text.contains(part), "`{part}` stands in the plan");
+    }
+}
+
+#[test]
+fn a_tenant_comes_without_a_touch_of_the_others() {
+    for engine in ["mariadb", "postgresql"] {
+        let dir = tempfile::tempdir().unwrap();
+        let prepared = prepared(about(dir.path(), "acme", false, engine));
+        let hosts = [
+            "apim-1", "apim-2", "a-1", "a-2", "a-3", "a-4", "db-1", "lb-1",
+        ];
+        let mut all = prepared.all_hosts();
+        all.sort();
+        let mut expected = hosts.map(str::to_owned).to_vec();
+        expected.sort();
+        assert_eq!(all, expected);
+        is_free_of(&prepared.plan, &GLOBEX);
+        is_free_of(&prepared.plan, &INITECH);
+
+        let plan = &prepared.plan;
+        let registered = calls(plan, "tenant");
+        assert_eq!(registered.len(), 1, "{registered:?}");
+        assert_eq!(registered[0].1["domain"], "acme.example.com");
+        let text = serde_json::to_string(plan).unwrap();
+        for part in [
+            "/etc/nginx/clusters/mi_acme.http.conf",
+            "/etc/nginx/clusters/mi_acme.stream.conf",
+            "/etc/nginx/clusters/si_acme.stream.conf",
+            "/etc/nginx/sites/mi_acme.http.conf",
+            "/etc/nginx/sites/mi_acme.names",
+            "/etc/nginx/sites/si_acme.stream.conf",
+            "/etc/nginx/sites/acme.hosts",
+            "# {mark} apim-deploy acme",
+            "si_acme_state",
+        ] {
+            assert!(text.contains(part), "{part}");
+        }
+        // Its cluster is proved to answer, and nothing of API-M itself is begun.
+        assert!(!text.contains("wso2-apim.service\",\"enabled"), "{text}");
+        assert!(
+            calls(plan, "instance")
+                .iter()
+                .all(|(host, _)| host.starts_with("a-"))
+        );
+        assert_eq!(calls(plan, "instance").len(), 4);
+    }
+}
+
+#[test]
+fn a_tenant_leaves_without_a_touch_of_the_others() {
+    for (tenant, others, addresses) in [
+        ("acme", [GLOBEX, INITECH], "10.0.2."),
+        ("initech", [GLOBEX, ACME], "10.0.4."),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let prepared = prepared(about(dir.path(), tenant, true, "postgresql"));
+        let plan = &prepared.plan;
+        others.iter().for_each(|parts| is_free_of(plan, parts));
+        assert_eq!(
+            prepared.inventory.leaves_for_now(tenant),
+            tenant == "acme",
+            "of {tenant} the inventory says something else"
+        );
+        let told = calls(plan, "tenant");
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].1["domain"], format!("{tenant}.example.com"));
+        assert_eq!(told[0].1["state"], "inactive");
+        let removed: Vec<&str> = calls(plan, "file")
+            .into_iter()
+            .filter(|(host, params)| *host == "lb-1" && params["state"] == "absent")
+            .filter_map(|(_, params)| params["path"].as_str())
+            .collect();
+        let expected = [
+            format!("/etc/nginx/clusters/mi_{tenant}.http.conf"),
+            format!("/etc/nginx/clusters/mi_{tenant}.stream.conf"),
+            format!("/etc/nginx/clusters/si_{tenant}.http.conf"),
+            format!("/etc/nginx/clusters/si_{tenant}.stream.conf"),
+            format!("/etc/nginx/sites/mi_{tenant}.http.conf"),
+            format!("/etc/nginx/sites/mi_{tenant}.names"),
+            format!("/etc/nginx/sites/si_{tenant}.stream.conf"),
+            format!("/etc/nginx/sites/{tenant}.hosts"),
+        ];
+        assert_eq!(removed, expected);
+        // Nobody lists its hosts any more.
+        let text = serde_json::to_string(plan).unwrap();
+        assert!(!text.contains(addresses), "{text}");
+        let blocks: Vec<_> = calls(plan, "blockinfile")
+            .into_iter()
+            .filter(|(_, params)| params["marker"] == format!("# {{mark}} apim-deploy {tenant}"))
+            .map(|(host, params)| (host, params["state"].clone()))
+            .collect();
+        let mut on: Vec<&str> = blocks.iter().map(|(host, _)| *host).collect();
+        on.dedup();
+        assert_eq!(on, ["apim-1", "apim-2", "db-1", "lb-1", "db-1"]);
+        assert!(blocks.iter().all(|(_, state)| *state == json!("absent")));
+    }
+}
+
+/// Asked first, taken away in the order of the requests' way, stopped last.
+#[test]
+fn what_leaves_goes_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = prepared(about(dir.path(), "acme", true, "mariadb")).plan;
+    let at = |part: &str| {
+        let place = plan.plays.iter().position(|play| {
+            serde_json::to_string(play).unwrap().contains(part) && !play.batches.is_empty()
+        });
+        place.unwrap_or_else(|| panic!("`{part}` is nowhere"))
+    };
+    let asked = at("Ask whether an API still uses a service of tenants that leave");
+    let routes = at("/etc/nginx/sites/mi_acme.http.conf");
+    let inactive = at("\"state\":\"inactive\"");
+    let stopped = at("wso2-mi.service");
+    assert_eq!(asked, 0, "something is done before the catalog is asked");
+    assert!(routes < inactive && inactive < stopped);
+    let last: Vec<&String> = plan.plays[stopped]
+        .batches
+        .iter()
+        .flat_map(|batch| batch.hosts.keys())
+        .collect();
+    assert_eq!(last, ["a-1", "a-2", "a-3", "a-4"]);
+}
+
+/// `--retire TENANT` is `state: absent` for one run; hosts that are named one by one may be a mistake.
+#[test]
+fn a_tenant_can_be_retired_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let retired = |pattern: &str| Options {
+        tenant: None,
+        tags: Tags::default(),
+        retire: Some(pattern.to_owned()),
+        extra_vars: vec![],
+        ..about(dir.path(), "acme", false, "mariadb")
+    };
+    // Globex is incomplete, so here everything is written with what all need.
+    let complete = |mut options: Options| {
+        let own = about(dir.path(), "acme", false, "mariadb").extra_vars;
+        options.extra_vars = own;
+        options
+            .extra_vars
+            .push("mi_hostname=mi.example.com".to_owned());
+        options
+            .extra_vars
+            .push("si_hostname=si.example.com".to_owned());
+        for name in ["tenant_admin_password", "db_mi_password", "db_si_password"] {
+            options.extra_vars.push(format!("{name}=Some.pass"));
+        }
+        options
+    };
+    let prepared = prepared(complete(retired("acme")));
+    let told = calls(&prepared.plan, "tenant");
+    let state = |domain: &str| {
+        let found = told.iter().find(|(_, params)| params["domain"] == domain);
+        found.unwrap().1["state"].clone()
+    };
+    assert_eq!(state("acme.example.com"), "inactive");
+    assert_eq!(state("initech.example.com"), "inactive");
+    assert_eq!(state("globex.example.com"), Value::Null);
+
+    for pattern in ["a-1:a-2:a-3:a-4", "mi_acme:si_acme"] {
+        let problems = refused(complete(retired(pattern)));
+        let said = problems.render(false);
+        assert_eq!(problems.len(), 1, "{said}");
+        assert!(said.contains("tenant `acme` has no cluster"), "{said}");
+        assert!(said.contains("--retire acme"), "{said}");
+    }
+}
