@@ -5,6 +5,7 @@
 mod support;
 
 use apim_deploy::plan::{Line, Plan, Tags};
+use apim_deploy::rules;
 use apim_deploy::run::{OneTenant, Options};
 use apim_deploy::wire::{Action, Item, Step};
 use serde_json::{Value, json};
@@ -46,8 +47,12 @@ const INITECH: [&str; 3] = ["initech", "i-1", "10.0.4."];
 const ACME: [&str; 3] = ["acme", "a-1", "10.0.2."];
 
 fn about(dir: &Path, tenant: &str, leaves: bool, engine: &str) -> Options {
+    about_in(HOSTS, dir, tenant, leaves, engine)
+}
+
+fn about_in(hosts: &str, dir: &Path, tenant: &str, leaves: bool, engine: &str) -> Options {
     let place = dir.join("hosts.yaml");
-    fs::write(&place, HOSTS).unwrap();
+    fs::write(&place, hosts).unwrap();
     let mut options = shipped(dir, "standard-ha-multitenant", &place.display().to_string());
     // The tenants have their own.
     options.extra_vars.retain(|text| {
@@ -217,6 +222,53 @@ fn a_tenant_leaves_without_a_touch_of_the_others() {
         on.dedup();
         assert_eq!(on, ["apim-1", "apim-2", "db-1", "lb-1", "db-1"]);
         assert!(blocks.iter().all(|(_, state)| *state == json!("absent")));
+    }
+}
+
+/// The balancer's ports are one file's: it must not forget one of a tenant that is about to leave.
+#[test]
+fn ports_of_other_tenants_stay_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let hosts = HOSTS.replace(
+        "state: absent, mi_hostname",
+        "state: absent, mi_public_port: 8254, mi_hostname",
+    );
+    for leaves in [false, true] {
+        let plan = prepared(about_in(&hosts, dir.path(), "acme", leaves, "mariadb")).plan;
+        let shared = calls(&plan, "template")
+            .into_iter()
+            .find(|(_, params)| params["dest"] == "/etc/nginx/sites/internal.stream.conf");
+        let text = shared.unwrap().1["content"]["text"].as_str().unwrap();
+        for port in [8253, 8254] {
+            assert!(text.contains(&format!("listen {port};")), "{text}");
+        }
+    }
+}
+
+/// What a host of a tenant is asked to resolve is what /etc/hosts gives it.
+#[test]
+fn hosts_of_a_tenant_know_no_other_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let inventory = "inventories/standard-ha-multitenant-large.yaml";
+    let prepared = prepared(shipped(dir.path(), "standard-ha-multitenant", inventory));
+    let site = &prepared.judgeable.as_ref().unwrap().site;
+    for (host, known, unknown) in [
+        ("mi-acme-1", "mi.acme.example.com", "mi.globex.example.com"),
+        ("mi-acme-1", "si-acme-1", "mi-globex-1"),
+        ("mi-acme-1", "apim-1", "mi-globex-2"),
+        ("apim-1", "mi.globex.example.com", "nobody"),
+    ] {
+        let asked = rules::request(site, host).names;
+        let written: Vec<&str> = site.hosts[host]
+            .files
+            .iter()
+            .filter(|file| file.dest == "/etc/hosts")
+            .flat_map(|file| file.text.as_ref().unwrap().text.split_whitespace())
+            .collect();
+        assert!(asked.iter().any(|name| name == known), "{asked:?}");
+        assert!(!asked.iter().any(|name| name == unknown), "{asked:?}");
+        assert!(written.contains(&known), "{written:?}");
+        assert!(!written.contains(&unknown), "{written:?}");
     }
 }
 
