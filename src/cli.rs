@@ -46,6 +46,8 @@ Exit codes:
   4   stopped with part of the change made; the same command goes on from there
   5   only unreachable hosts are the reason
   6   another run is at work on a host; nothing was changed
+  7   a change proved bad and was taken back; the old state serves
+  8   a node is neither what it was nor what it should be; a person is needed
   10  `plan --detailed-exitcode`: there are changes
   70  a bug in this program
   130 interrupted";
@@ -89,6 +91,18 @@ Examples:
 Exit codes: 0 no rule finds an error, 2 the input is wrong, 3 a rule found an error or a host refused us, 5 a host
 could not be reached and nothing else is wrong.")]
     Check(CheckArgs),
+    /// Start every process of the clusters anew, node by node, while the others serve
+    #[command(after_help = "\
+A run in which every process is started anew, also where nothing differs: what differs is brought along, so look
+with --check first. Each node is taken out of the balancer's rotation, stopped, started, proved healthy and
+put back, before the next one is touched. How many at once, how long each must prove itself and what happens
+when one fails are the variables `rollout_*`.
+
+Examples:
+  apim-deploy restart standard-ha -i prod.yaml
+  apim-deploy restart standard-ha -i prod.yaml -l mi
+  apim-deploy restart standard-ha -i prod.yaml -l apim-2 --check")]
+    Restart(RunArgs),
     /// Bring tenants with clusters of their own, look at them, take them away
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
@@ -235,6 +249,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run(&args).into(),
         Command::Plan(args) => plan(args).into(),
+        Command::Restart(args) => restart(&args).into(),
         Command::Lint(args) => lint(&args).into(),
         Command::Check(args) => check(&args).into(),
         Command::Tenant(command) => tenant::main(&command).into(),
@@ -255,6 +270,19 @@ fn run(args: &RunArgs) -> Exit {
     let mut options = options(&args.input, &args.output);
     options.check = args.check;
     options.diff = args.diff;
+    match carry_out(options, &args.output) {
+        Ok((ended, _)) => Exit::from(&ended),
+        Err(exit) => exit,
+    }
+}
+
+fn restart(args: &RunArgs) -> Exit {
+    let options = Options {
+        restart: true,
+        check: args.check,
+        diff: args.diff,
+        ..options(&args.input, &args.output)
+    };
     match carry_out(options, &args.output) {
         Ok((ended, _)) => Exit::from(&ended),
         Err(exit) => exit,

@@ -198,6 +198,8 @@ fn the_exit_codes_are_those_of_the_program() {
         Exit::Stopped,
         Exit::Unreachable,
         Exit::Busy,
+        Exit::RolledBack,
+        Exit::NeedsPerson,
         Exit::Changes,
         Exit::Bug,
         Exit::Interrupted,

@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+/// The variable by which roles know that every process is to be started anew.
+const RESTART: &str = "rollout_restart";
+
 /// What was asked for on the command line.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -33,6 +36,8 @@ pub struct Options {
     pub extra_vars: Vec<String>,
     pub check: bool,
     pub diff: bool,
+    /// Every process of a play with a `rollout:` is started anew.
+    pub restart: bool,
     /// Connections opened at the same time.
     pub forks: usize,
     /// How long to wait for another run that holds a host.
@@ -101,6 +106,7 @@ impl Prepared {
             judgeable: None,
             common: OnceLock::new(),
         };
+        prepared.check_restart(&mut problems);
         prepared.select(&mut problems);
         prepared.load_vars_files(&mut problems);
         prepared.check_pattern(&mut problems);
@@ -110,6 +116,17 @@ impl Prepared {
             prepared.check_rules(&mut problems);
         }
         problems.or(prepared)
+    }
+
+    /// A restart of a playbook that rolls nothing would do nothing, and say that it had.
+    fn check_restart(&self, problems: &mut Problems) {
+        let rolls = self.playbook.plays.iter().any(|p| p.rollout.is_some());
+        if self.options.restart && !rolls {
+            let message = format!("no play of `{}` has a `rollout`", self.playbook.name);
+            problems.push(Problem::new(message).help(
+                "name a playbook that deploys clusters, such as standard-ha, or write `rollout:` in the play",
+            ));
+        }
     }
 
     /// Every host that some play of this run has, in inventory order.
@@ -523,6 +540,9 @@ fn extra_vars(options: &Options) -> Result<Arc<Layer>> {
     }
     if let Some(tenant) = &options.tenant {
         layer = layer.with(SCOPE, tenant.name.as_str());
+    }
+    if options.restart {
+        layer = layer.with(RESTART, true);
     }
     problems.or(Arc::new(layer))
 }
