@@ -32,7 +32,7 @@ si_path=:8006/hello
 
 failures=0
 leaving=
-declare -a undo=()
+declare -a undo=() loads=()
 
 # --- assertions -------------------------------------------------------------------------------------------------------
 
@@ -98,6 +98,9 @@ at_exit() {
   leaving=yes
   if declare -F steady_stop_if_running >/dev/null; then
     steady_stop_if_running
+  fi
+  if ((${#loads[@]} > 0)); then
+    load_stop
   fi
   for ((i = ${#undo[@]} - 1; i >= 0; i--)); do
     if ! eval "${undo[i]}"; then
@@ -469,6 +472,80 @@ steady_stop() {
   else
     fail "$1: requests that failed" "at most $allowed" "$failed of $sent"
   fi
+}
+
+# --- load -------------------------------------------------------------------------------------------------------------
+
+# Somebody else's program, `hey`, with clients that keep their connections open as those of applications do.
+declare -a stopped_loads=()
+
+# load_start NAME GET|POST HOST[:PORT] PATH: about 60 requests a second until load_stop
+load_start() {
+  local name=$1 method=$2 host=$3 path=$4 port=443
+  local -a body=()
+  if [[ $host == *:* ]]; then
+    port=${host##*:}
+  fi
+  if [[ $method == POST ]]; then
+    body=(-d '{"amount": 1}' -T application/json)
+  fi
+  # A shell's background jobs do not hear SIGINT, by which this one is asked for its report.
+  env --default-signal=INT hey -z 1h -c 6 -q 10 -t 15 -m "$method" "${body[@]}" -host "${host%:*}" \
+    "https://$balancer:$port$path" >"$out/load.$name" 2>&1 &
+  loads+=("$name:$!")
+}
+
+load_stop() {
+  local load
+  for load in "${loads[@]}"; do
+    kill -INT "${load##*:}"
+  done
+  for load in "${loads[@]}"; do
+    wait "${load##*:}" || true
+    printf '   load  %s: %s\n' "${load%:*}" "$(awk '/responses/ { print $2, $1 }' "$out/load.${load%:*}" | paste -sd',')"
+  done
+  stopped_loads=("${loads[@]%:*}")
+  loads=()
+}
+
+# What was not answered with 2xx, one line each.
+load_failures() {
+  local name
+  for name in "${stopped_loads[@]}"; do
+    awk -v name="$name" '
+      /responses$/ && $1 !~ /^\[2/ { print name, $0 }
+      /^Error distribution/ { errors = 1; next }
+      errors && NF { print name, $0 }' "$out/load.$name"
+    if ! grep -q responses "$out/load.$name"; then
+      printf '%s: no request was answered\n' "$name"
+    fi
+  done
+}
+
+# "name milliseconds" a line
+load_p99() {
+  local name
+  for name in "${stopped_loads[@]}"; do
+    awk -v name="$name" '$1 == "99%" { printf "%s %d\n", name, $3 * 1000 }' "$out/load.$name"
+  done
+}
+
+# Of the last run: pairs of hosts of one cluster of which one was taken out before the other was back.
+out_together() {
+  local line host phase cluster
+  declare -A out_of=()
+  while read -r host phase; do
+    cluster=$(awk -v name="$host" '$1 == name { print $3 }' <<<"$machines")
+    case $phase in
+      taken_out)
+        if [[ -n ${out_of[$cluster]:-} ]]; then
+          printf '%s and %s\n' "${out_of[$cluster]}" "$host"
+        fi
+        out_of[$cluster]=$host
+        ;;
+      put_back) unset "out_of[$cluster]" ;;
+    esac
+  done < <(jq -r 'select(.event == "moved") | "\(.host) \(.phase)"' "$stdout")
 }
 
 # --- APIs -------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Every process of every cluster is replaced while clients with open connections call, GET and POST: none of their requests
+# fails, and never are two nodes of one cluster out of rotation at the same time.
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+step "make it so"
+deploy
+all_serve
+
+# The clusters that the balancer takes nodes out of; of a streaming pair it does not.
+calls() {
+  local cluster host path
+  for cluster in $(clusters); do
+    if [[ $cluster == apim ]] && has_cluster gateway; then
+      continue
+    fi
+    if read -r host path < <(entry "$cluster"); then
+      load_start "$cluster-get" GET "$host" "$path"
+      load_start "$cluster-post" POST "$host" "$path"
+    fi
+  done
+}
+
+step "the load alone"
+calls
+sleep 15
+load_stop
+before_p99=$(load_p99)
+
+step "restart, under the same load"
+before=$(processes)
+calls
+tool restart "${deployment[@]}" --output json
+load_stop
+expect "exit code" 0 "$code"
+expect_same "no request failed" "" "$(load_failures)"
+printf '   p99 in ms, alone and meanwhile: %s\n' "$(paste -d' ' <(echo "$before_p99") <(load_p99 | cut -d' ' -f2) | paste -sd';' | sed 's/;/; /g')"
+expect "java processes that are the same" "" \
+  "$(comm -12 <(grep '(java)' <<<"$before" | sort) <(java_processes | sort))"
+expect_same "nodes of a cluster that were out together" "" "$(out_together)"
+all_serve
+
+step "a run finds nothing to do"
+deploy
+expect_same "no step changed" "" "$(steps_that changed)"
