@@ -117,7 +117,7 @@ fn every_command_works() {
                 );
             }
             // The hosts of a run are not there: it is linted with the same words.
-            ["apim-deploy", "run", rest @ ..] => {
+            ["apim-deploy", verb @ ("run" | "restart"), rest @ ..] => {
                 let flags = ["--check", "--diff"];
                 let rest: Vec<&str> = rest
                     .iter()
@@ -127,7 +127,7 @@ fn every_command_works() {
                 let output = apim_deploy(dir.path(), &[&["lint"], rest.as_slice()].concat());
                 let said = String::from_utf8_lossy(&output.stderr);
                 assert_eq!(output.status.code(), Some(0), "{rest:?}: {said}");
-                let help = apim_deploy(dir.path(), &["run", "--help"]);
+                let help = apim_deploy(dir.path(), &[verb, "--help"]);
                 let help = String::from_utf8(help.stdout).unwrap();
                 assert!(flags.iter().all(|flag| help.contains(flag)));
             }
