@@ -11,7 +11,7 @@ pub const RULES: &[Rule] = &[
         severity: Severity::Production,
         stage: Stage::Plan,
         why: "both are published: whoever reaches a port manages the platform, and signs tokens that every gateway takes",
-        fix: "choose wso2_admin_password before the first boot, and set keystore and truststore",
+        fix: "set keystore and truststore, with a key of your own",
         source: "docs-apim deployment-best-practices/security-guidelines-for-production-deployment.md",
         check: |site| {
             let mut found = site.unanswered(|node| node.component.is_apim());
@@ -58,10 +58,15 @@ fn is(setting: Setting<'_>, published: &str) -> bool {
         .is_some_and(|value| value.look() == published)
 }
 
+const FIRST: &str = "choose another wso2_admin_password before the first boot; after it, change it in /carbon first";
+
 fn of_apim(node: &Node) -> Vec<Finding> {
     let mut found = Vec::new();
     let password = node.get("super_admin.password").filter(|p| is(*p, "admin"));
-    found.extend(password.map(|p| p.finds("the super admin has the password of the packs")));
+    found.extend(password.map(|p| {
+        p.finds("the super admin has the password of the packs")
+            .fix(FIRST)
+    }));
     let tables = ["keystore.primary", "keystore.tls", "keystore.internal"];
     let files = tables
         .iter()
