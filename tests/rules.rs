@@ -317,6 +317,21 @@ fn an_absent_host_is_not_judged() {
         assert!(verdicts.unjudged.iter().any(unseen), "{}", rule.id);
     }
 
+    // Rules of the plan that look at hosts too must not seem to hold there.
+    site.hosts["db-1"].survey = Some(Err("nobody is there".to_owned()));
+    let looking = [
+        ("mi-1", "integration-01"),
+        ("mi-1", "integration-29"),
+        ("mi-1", "integration-33"),
+        ("db-1", "apim-26"),
+        ("db-1", "integration-07"),
+    ];
+    let verdicts = judged(&site);
+    for (host, rule) in looking {
+        let unseen = |u: &rules::Unjudged| u.rule.id == rule && u.host == host;
+        assert!(verdicts.unjudged.iter().any(unseen), "{rule} on {host}");
+    }
+
     let answer = site.hosts["mi-2"]
         .survey
         .as_mut()

@@ -58,7 +58,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "apim-43",
-        title: "nodes of API-M reach each other's brokers and receivers",
+        title: "nodes of API-M reach each other's brokers and receivers, and those that run do not refuse",
         severity: Severity::Error,
         stage: Stage::Host,
         why: "events do not arrive: APIs, revocations and limits stay on the node where they were made",

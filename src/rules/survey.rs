@@ -236,7 +236,7 @@ fn questions(node: &Node) -> Vec<wire::HttpRequest> {
             vec![
                 ask("health", format!("{plain}/healthz")),
                 // Open, it answers that a login is missing.
-                ask("plain management", format!("{plain}/management")),
+                ask("plain management", format!("{plain}/management/server")),
                 wire::HttpRequest {
                     user: of_user("user.name"),
                     password: of_user("user.password"),
