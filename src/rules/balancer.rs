@@ -1,6 +1,6 @@
 //! The balancer in front of API-M, as its files would be written. A balancer that is somebody else's has none here.
 
-use super::node::{Component, Node};
+use super::node::{Component, Node, Setting};
 use super::{Finding, Rule, Severity, Site, Stage, ports};
 use crate::source::{File, Span};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub const RULES: &[Rule] = &[
     Rule {
         id: "apim-40",
-        title: "host name and proxyPort of the portals are those of the balancer",
+        title: "the names and ports that API-M gives out, of portals and of APIs over TLS, are those of the balancer",
         severity: Severity::Error,
         stage: Stage::Plan,
         why: "the portals send browsers elsewhere, and the first login stores wrong callback URLs for good",
@@ -213,29 +213,45 @@ fn names(site: &Site) -> Vec<Finding> {
     if servers.is_empty() {
         return vec![];
     }
+    let ports_of = |name: &str| -> Vec<&str> {
+        let own = servers.iter().filter(|(names, _)| names.contains(&name));
+        own.flat_map(|(_, ports)| ports.iter().copied()).collect()
+    };
     let mut found = Vec::new();
     for node in site.event_hubs() {
-        let Some(setting) = node.get("server.hostname") else {
-            continue;
-        };
-        let name = setting.text().unwrap_or_default();
-        let ports: Vec<&str> = servers
-            .iter()
-            .filter(|(names, _)| names.contains(&name))
-            .flat_map(|(_, ports)| ports.iter().copied())
-            .collect();
-        let proxy = node.number(
-            "transport.https.properties.proxyPort",
-            9443 + ports::offset(node),
-        );
-        if ports.is_empty() {
-            found.push(setting.finds(format!("the balancer serves no {name}")));
-        } else if !ports.iter().any(|port| *port == proxy.to_string()) {
-            let ports = ports.join(", ");
-            found.push(setting.finds(format!(
-                "the portals say port {proxy}, and the balancer serves {name} on {ports}"
-            )));
+        let proxy = node.number("transport.https.properties.proxyPort", ports::portals(node));
+        let portals = node
+            .get("server.hostname")
+            .and_then(|s| Some((s, s.text()?.to_owned(), proxy)));
+        for (setting, name, port) in portals.into_iter().chain(given_out(node)) {
+            let ports = ports_of(&name);
+            if ports.is_empty() {
+                found.push(setting.finds(format!("the balancer serves no {name}")));
+            } else if !ports.iter().any(|p| *p == port.to_string()) {
+                let ports = ports.join(", ");
+                found.push(setting.finds(format!(
+                    "port {port} of {name} is given out, and the balancer serves it on {ports}"
+                )));
+            }
         }
     }
     found
+}
+
+/// URLs that people and clients are told: the name and the port of each. What the portals stored at their first login is
+/// not among them: no look that changes nothing shows it.
+fn given_out(node: &Node) -> Vec<(Setting<'_>, String, i64)> {
+    let environments = node.list("apim.gateway.environment").into_iter();
+    let apis = environments.filter_map(|e| e.get("https_endpoint"));
+    let urls = apis.chain(node.get("apim.devportal.url"));
+    urls.filter_map(|url| {
+        let rest = url.text()?.strip_prefix("https://")?;
+        let address = rest.split('/').next()?;
+        let (name, port) = match address.split_once(':') {
+            Some((name, port)) => (name, port.parse().ok()?),
+            None => (address, 443),
+        };
+        Some((url, name.to_owned(), port))
+    })
+    .collect()
 }

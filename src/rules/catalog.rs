@@ -1,13 +1,13 @@
 //! How integration nodes announce their services in API-M's catalog.
 
-use super::node::{Component, Node, Setting};
+use super::node::{Component, Hidden, Node, Setting};
 use super::{Finding, Rule, Severity, Site, Stage};
 use serde_json::Value;
 
 pub const RULES: &[Rule] = &[
     Rule {
         id: "integration-25",
-        title: "the user of the service catalog is of the tenant that the cluster is for",
+        title: "the user of the service catalog is of the cluster's tenant, and API-M lets it read (writing is not tried)",
         severity: Severity::Error,
         stage: Stage::Plan,
         why: "an entry belongs to the tenant of whoever wrote it: others would see it, and the tenant would not",
@@ -59,8 +59,45 @@ fn catalog(node: &Node) -> Option<Setting<'_>> {
 /// Of users and clusters that are no tenant's.
 const SUPER: &str = "carbon.super";
 
-fn tenants(site: &Site) -> Vec<Finding> {
+/// What the catalog said to the node's own login. It may read with roles that may not write: Internal/publisher.
+fn refused(site: &Site) -> Vec<Finding> {
+    let is_up = site
+        .surveyed()
+        .any(|(node, i)| node.component.is_apim() && i.jvm.is_some());
     let mut found = Vec::new();
+    for (node, instance) in site.surveyed() {
+        let Some(asked) = instance.http.iter().find(|h| h.name == QUESTION) else {
+            continue;
+        };
+        match Finding::seen(&node.host, &asked.answer) {
+            // Before the first run nobody answers.
+            Err(unseen) => found.extend(is_up.then_some(unseen)),
+            Ok(answer) if [401, 403].contains(&answer.status) => {
+                let what = format!(
+                    "the service catalog refuses the user of {} ({})",
+                    node.service, answer.status
+                );
+                found.push(node.finds(what));
+            }
+            Ok(_) => {}
+        }
+    }
+    found
+}
+
+/// By this name the survey asks the catalog.
+pub const QUESTION: &str = "catalog";
+
+/// Where a node announces its services, with the user and the password that it does so by: those are asked from there too.
+pub fn login(node: &Node) -> Option<(Hidden, Hidden)> {
+    let table = catalog(node)?;
+    let value = |key: &str| table.get(key)?.resolved();
+    Some((value("username")?, value("password")?))
+}
+
+fn tenants(site: &Site) -> Vec<Finding> {
+    let mut found = site.unanswered(|node| catalog(node).is_some());
+    found.extend(refused(site));
     for node in &site.nodes {
         let Some(user) = catalog(node).and_then(|table| table.get("username")) else {
             continue;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 pub const RULES: &[Rule] = &[
     Rule {
         id: "integration-01",
-        title: "the nodes of an MI cluster have a coordination database",
+        title: "the nodes of an MI cluster have a coordination database, and those that run use it",
         severity: Severity::Error,
         stage: Stage::Plan,
         why: "without it each node is alone: every scheduled task and every polled message runs on all of them",
@@ -26,16 +26,6 @@ pub const RULES: &[Rule] = &[
         fix: "let the URLs of all nodes name the same server and schema",
         source: "docs-mi setup/deployment/deploying-wso2-mi.md; docs-si setup/deploying-si-as-minimum-ha-cluster.md",
         check: schemas_apart,
-    },
-    Rule {
-        id: "integration-07",
-        title: "a coordination schema of MI has one byte per character",
-        severity: Severity::Error,
-        stage: Stage::Plan,
-        why: "a key of two VARCHAR(512) exceeds InnoDB's 3072 bytes, and the script stops with ERROR 1071",
-        fix: "create the schema with CHARACTER SET latin1 (database_charset)",
-        source: "docs-mi setup/databases/setting-up-mysql.md; wso2/product-integrator-mi v4.4.0, mysql_cluster.sql",
-        check: wide_characters,
     },
     Rule {
         id: "integration-11",
@@ -86,19 +76,50 @@ fn clusters(site: &Site) -> impl Iterator<Item = Vec<&Node>> {
 }
 
 fn uncoordinated(site: &Site) -> Vec<Finding> {
+    let mut found = site.unanswered(|node| node.component == Component::Mi);
+    found.extend(alone(site));
     let nodes = clusters(site)
         .flatten()
         .filter(|n| n.component == Component::Mi);
-    nodes
-        .filter(|n| n.settings.is_ok() && n.datasource("WSO2_COORDINATION_DB").is_none())
-        .map(|n| {
-            n.finds(format!(
-                "{} has no datasource WSO2_COORDINATION_DB",
-                n.service
-            ))
-        })
-        .collect()
+    found.extend(
+        nodes
+            .filter(|n| n.settings.is_ok() && n.datasource("WSO2_COORDINATION_DB").is_none())
+            .map(|n| {
+                n.finds(format!(
+                    "{} has no datasource WSO2_COORDINATION_DB",
+                    n.service
+                ))
+            }),
+    );
+    found
 }
+
+/// A node that runs and never spoke of coordination: its own log says so, where the whole of this boot is in it.
+fn alone(site: &Site) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for node in clusters(site)
+        .flatten()
+        .filter(|n| n.component == Component::Mi)
+    {
+        let Some(instance) = site.instance(node).filter(|i| i.jvm.is_some()) else {
+            continue;
+        };
+        let Some(log) = &instance.log else { continue };
+        match Finding::seen(&node.host, log) {
+            Err(unseen) => found.push(unseen),
+            Ok(log) if !log.complete => {}
+            Ok(log) if log.matches.get(COORDINATED).is_some_and(|m| m.count > 0) => {}
+            Ok(_) => found.push(node.finds(format!(
+                "{} runs and takes part in no cluster",
+                node.service
+            ))),
+        }
+    }
+    found
+}
+
+/// By this name the survey tells of the line.
+pub const COORDINATED: &str = "coordinated";
 
 fn schemas_apart(site: &Site) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -121,32 +142,6 @@ fn schemas_apart(site: &Site) -> Vec<Finding> {
             );
             let hosts = named.iter().map(|(n, _, _)| n.host.as_str());
             found.push(Finding::among(hosts, what).at(url.span()));
-        }
-    }
-    found
-}
-
-/// Only of schemas that the run makes: another one is its owner's.
-fn wide_characters(site: &Site) -> Vec<Finding> {
-    let wanted: BTreeSet<String> = site
-        .mi()
-        .filter_map(|node| schema_of(coordination(node)?.resolved()?.look()))
-        .filter_map(|schema| Some(schema.rsplit_once('/')?.1.to_owned()))
-        .collect();
-    let mut found = Vec::new();
-    for host in site.hosts.values() {
-        for call in host.calls("database") {
-            let text = |key: &str| call.get(key).and_then(|v| v.as_str()).unwrap_or_default();
-            let (name, charset) = (text("name"), text("charset"));
-            let is_wide = ["utf8", "ucs2", "utf16", "utf32"]
-                .iter()
-                .any(|c| charset.starts_with(c));
-            if is_wide && text("engine") != "postgresql" && wanted.contains(name) {
-                found.push(Finding::on(
-                    &host.name,
-                    format!("{name} is created in {charset}"),
-                ));
-            }
         }
     }
     found

@@ -3,7 +3,6 @@
 use super::cluster::disagree;
 use super::node::{Component, Node, Setting};
 use super::{Finding, Rule, Severity, Site, Stage, versions};
-use crate::wire::survey::{Database, Schema};
 use indexmap::IndexMap;
 
 pub const RULES: &[Rule] = &[
@@ -48,16 +47,6 @@ pub const RULES: &[Rule] = &[
         check: one_schema,
     },
     Rule {
-        id: "apim-25",
-        title: "a schema is empty, or has all the tables of its version",
-        severity: Severity::Error,
-        stage: Stage::Host,
-        why: "a script that stopped half-way, or one of another version, gives errors at the start or later",
-        fix: "restore the schema, or empty it and let the next run fill it",
-        source: "wso2/product-apim v4.4.0 and v4.5.0, dbscripts/",
-        check: partial_schemas,
-    },
-    Rule {
         id: "apim-28",
         title: "MySQL's driver is named",
         severity: Severity::Warning,
@@ -66,26 +55,6 @@ pub const RULES: &[Rule] = &[
         fix: "set driver to com.mysql.cj.jdbc.Driver",
         source: "docs-apim setup/setting-up-databases/changing-default-databases/changing-to-mysql.md",
         check: unnamed_driver,
-    },
-    Rule {
-        id: "apim-30",
-        title: "apim_db on MySQL or MariaDB has one byte per character and tells upper case from lower",
-        severity: Severity::Warning,
-        stage: Stage::Host,
-        why: "long keys exceed what an index may have (ERROR 1071), and names that differ in case only are one",
-        fix: "create it with `CHARACTER SET latin1 COLLATE latin1_general_cs`",
-        source: "docs-apim setup/setting-up-databases/changing-default-databases/changing-to-mysql.md",
-        check: charsets,
-    },
-    Rule {
-        id: "apim-31",
-        title: "a database server takes as many connections as the nodes of API-M may open",
-        severity: Severity::Warning,
-        stage: Stage::Host,
-        why: "under load the nodes wait for connections that never come",
-        fix: "raise max_connections, or lower apim_db_pool_size",
-        source: "wso2/product-apim v4.5.0, default.json: pool_options.maxActive 50",
-        check: connections,
     },
     Rule {
         id: "apim-32",
@@ -133,20 +102,30 @@ pub fn coordination(node: &Node) -> Option<Setting<'_>> {
     }
 }
 
-/// Every JDBC URL of a node.
-pub fn urls(node: &Node) -> Vec<Setting<'_>> {
-    let (databases, key) = match node.component {
-        Component::Mi => (node.list("datasource"), "url"),
+/// Every JDBC URL of a node, with the size of its pool where that is set.
+pub fn pools(node: &Node) -> Vec<(Setting<'_>, Option<Setting<'_>>)> {
+    let (databases, url, size) = match node.component {
+        Component::Mi => (node.list("datasource"), "url", "pool_options.maxActive"),
         Component::Si => (
             node.list("wso2.datasources.dataSources"),
             "definition.configuration.jdbcUrl",
+            "definition.configuration.maxPoolSize",
         ),
         _ => {
             let tables = node.get("database").into_iter();
-            (tables.flat_map(Setting::children).collect(), "url")
+            let tables = tables.flat_map(Setting::children).collect();
+            (tables, "url", "pool_options.maxActive")
         }
     };
-    databases.into_iter().filter_map(|d| d.get(key)).collect()
+    let databases = databases.into_iter();
+    databases
+        .filter_map(|d| Some((d.get(url)?, d.get(size))))
+        .collect()
+}
+
+/// Every JDBC URL of a node.
+pub fn urls(node: &Node) -> Vec<Setting<'_>> {
+    pools(node).into_iter().map(|(url, _)| url).collect()
 }
 
 /// The server of a JDBC URL and its port; `None` for a file of the node.
@@ -182,6 +161,8 @@ fn gets_its_tenants(node: &Node) -> bool {
 }
 
 fn h2(site: &Site) -> Vec<Finding> {
+    let is_hub =
+        |node: &Node| [Component::AllInOne, Component::ControlPlane].contains(&node.component);
     let mut found = Vec::new();
     for node in site.apim().filter(|n| !gets_its_tenants(n)) {
         for name in SHARED {
@@ -192,16 +173,30 @@ fn h2(site: &Site) -> Vec<Finding> {
             };
             if let Some(setting) = is_h2("url", "jdbc:h2").or_else(|| is_h2("type", "h2")) {
                 found.push(setting.finds(format!("{name} is H2, a file of this node alone")));
+            } else if is_hub(node) && node.settings.is_ok() && node.get(&database).is_none() {
+                let what =
+                    format!("there is no [{database}]: it is in no database that the nodes share");
+                found.push(node.finds(what));
             }
         }
     }
     found
 }
 
-/// The server and schema of one of a node's databases.
-fn schema(node: &Node, name: &str) -> Option<String> {
-    let url = node.get(&format!("database.{name}.url"))?;
-    schema_of(url.resolved()?.look())
+/// The server and schema of one of a node's databases: of its URL, or of the parts that the server makes one of.
+/// Source: wso2/carbon-kernel v4.9.27, infer.json, database.$1.type.
+pub fn schema(node: &Node, name: &str) -> Option<String> {
+    let table = node.get(&format!("database.{name}"))?;
+    if let Some(url) = table.get("url") {
+        return schema_of(url.resolved()?.look());
+    }
+    let part = |key: &str| Some(table.get(key)?.resolved()?.look().to_owned());
+    let port = table.get("port").and_then(Setting::int)?;
+    Some(format!(
+        "{}:{port}/{}",
+        part("hostname")?.to_lowercase(),
+        part("name")?
+    ))
 }
 
 fn different_schemas(site: &Site) -> Vec<Finding> {
@@ -274,121 +269,6 @@ fn gateways_without(site: &Site) -> Vec<Finding> {
     gateways
         .map(|node| node.finds("there is no [database.shared_db]"))
         .collect()
-}
-
-/// What the host of a database said of a schema that nodes of API-M use: host, name, engine and the schema.
-fn seen<'s>(
-    site: &'s Site,
-    name: &str,
-) -> Vec<(&'s str, String, &'s Database, Result<&'s Schema, Finding>)> {
-    let Some(used) = site.event_hubs().find_map(|hub| schema(hub, name)) else {
-        return vec![];
-    };
-    let schema = used.rsplit('/').next().unwrap_or_default().to_owned();
-    let mut found = Vec::new();
-    for (host, survey) in site.surveys() {
-        for database in &survey.databases {
-            if let Some(seen) = database.schemas.get(&schema) {
-                found.push((
-                    host.name.as_str(),
-                    schema.clone(),
-                    database,
-                    Finding::seen(&host.name, seen),
-                ));
-            }
-        }
-    }
-    found
-}
-
-/// Tables that every version has, by database.
-const TABLES: [(&str, &[&str]); 2] = [
-    (
-        "apim_db",
-        &[
-            "IDN_BASE_TABLE",
-            "AM_API",
-            "AM_SYSTEM_APPS",
-            "AM_GATEWAY_ENVIRONMENT",
-        ],
-    ),
-    (
-        "shared_db",
-        &["UM_TENANT", "REG_CLUSTER_LOCK", "REG_RESOURCE"],
-    ),
-];
-
-fn partial_schemas(site: &Site) -> Vec<Finding> {
-    let line = site.event_hubs().find_map(Node::line);
-    let mut found = Vec::new();
-    for (name, tables) in TABLES {
-        for (host, schema, _, seen) in seen(site, name) {
-            let seen = match seen {
-                Ok(seen) if !seen.tables.is_empty() => seen,
-                Ok(_) => continue,
-                Err(unseen) => {
-                    found.push(unseen);
-                    continue;
-                }
-            };
-            if let Some(missing) = tables.iter().find(|table| !seen.has_table(table)) {
-                found.push(Finding::on(
-                    host,
-                    format!("{schema} is not empty and has no {missing}"),
-                ));
-                continue;
-            }
-            // Governance came with 4.5.
-            let governs = seen
-                .tables
-                .iter()
-                .any(|t| t.to_uppercase().starts_with("AM_GOV"));
-            if name == "apim_db" && line.is_some_and(|line| governs != (line >= (4, 5))) {
-                found.push(Finding::on(host, format!("{schema} is of another version")));
-            }
-        }
-    }
-    found
-}
-
-fn charsets(site: &Site) -> Vec<Finding> {
-    let mut found = Vec::new();
-    for (host, name, database, seen) in seen(site, "apim_db") {
-        match seen {
-            Err(unseen) => found.push(unseen),
-            Ok(schema) if !schema.exists || database.engine == "postgresql" => {}
-            Ok(schema) if schema.charset != "latin1" || schema.collation.ends_with("_ci") => {
-                let what = format!("{name} has {} and {}", schema.charset, schema.collation);
-                found.push(Finding::on(host, what));
-            }
-            Ok(_) => {}
-        }
-    }
-    found
-}
-
-fn connections(site: &Site) -> Vec<Finding> {
-    let mut wanted = 0;
-    for node in site.apim() {
-        for name in SHARED.iter().filter(|name| schema(node, name).is_some()) {
-            wanted += node.number(&format!("database.{name}.pool_options.maxActive"), 50);
-        }
-    }
-    let mut found = Vec::new();
-    for (host, _, database, _) in seen(site, "apim_db") {
-        match Finding::seen(host, &database.server) {
-            Err(unseen) => found.push(unseen),
-            Ok(server) if i64::from(server.max_connections) < wanted => {
-                let what = format!(
-                    "{} connections are allowed, and API-M may open {wanted}",
-                    server.max_connections
-                );
-                found.push(Finding::on(host, what));
-            }
-            Ok(_) => {}
-        }
-    }
-    found
 }
 
 fn raw_ampersand(site: &Site) -> Vec<Finding> {

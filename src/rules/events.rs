@@ -86,11 +86,11 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "apim-09",
-        title: "the port of an event URL has the offset of the node that it leads to",
+        title: "the port of an event URL, and of a service URL that leads to a node, is the one of that node",
         severity: Severity::Error,
         stage: Stage::Plan,
         why: "nobody listens there",
-        fix: "add the `server.offset` of that node to 5672, 9611 or 9711",
+        fix: "add the `server.offset` of that node to 5672, 9611, 9711 or 9443",
         source: "docs-apim reference/default-product-ports.md",
         check: port_of_the_peer,
     },
@@ -337,9 +337,43 @@ fn families(site: &Site) -> Vec<Finding> {
     found
 }
 
+/// Those that name a balancer lead to no node.
+const SERVICES: [&str; 3] = [
+    "apim.event_hub.service_url",
+    "apim.key_manager.service_url",
+    "apim.throttling.service_url",
+];
+
+fn services(node: &Node) -> Vec<Setting<'_>> {
+    let environments = node.list("apim.gateway.environment").into_iter();
+    let of_gateways = environments.filter_map(|e| e.get("service_url"));
+    let own = SERVICES.iter().filter_map(|path| node.get(path));
+    own.chain(of_gateways).collect()
+}
+
+/// `https://10.0.1.11:9443/services/` without its path; a port may also be a variable of the server.
+fn without_path(url: &str) -> &str {
+    let after = url.find("://").map_or(0, |at| at + 3);
+    let end = url[after..].find('/').map_or(url.len(), |at| after + at);
+    &url[..end]
+}
+
 fn port_of_the_peer(site: &Site) -> Vec<Finding> {
     let mut found = Vec::new();
     for node in site.apim() {
+        for url in services(node) {
+            let Some((host, port)) = url.text().map(without_path).and_then(address_of) else {
+                continue;
+            };
+            let peers = site.apim().filter(|peer| leads_to(site, node, host, peer));
+            let wanted: Vec<i64> = peers.map(ports::portals).collect();
+            if let Some(first) = wanted
+                .first()
+                .filter(|_| !wanted.contains(&i64::from(port)))
+            {
+                found.push(url.finds(format!("port {port} of {host} should be {first}")));
+            }
+        }
         for (list, base, _) in lists(node) {
             for url in list.list() {
                 let Some((host, port)) = url.text().and_then(address_of) else {

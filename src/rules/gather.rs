@@ -20,12 +20,18 @@ pub fn gather(
         .map(|name| (name.clone(), host(name, inventory, variables(name))))
         .collect();
     let batches = plan.plays.iter().flat_map(|play| &play.batches);
-    for line in batches.flat_map(|batch| batch.hosts.values()).flatten() {
-        let Line::Carry { place, items } = line else {
-            continue;
-        };
-        if let Some(host) = hosts.get_mut(&place.host) {
-            calls(items, &mut host.calls);
+    for (number, batch) in batches.enumerate() {
+        for line in batch.hosts.values().flatten() {
+            let Line::Carry { place, items } = line else {
+                continue;
+            };
+            if let Some(host) = hosts.get_mut(&place.host) {
+                let known = host.calls.len();
+                calls(items, &mut host.calls);
+                let started = host.calls[known..].iter().filter_map(started);
+                host.batches
+                    .extend(started.map(|service| (service, number)));
+            }
         }
     }
     Site::new(hosts.into_values().collect())
@@ -47,6 +53,15 @@ fn host(name: &str, inventory: &Inventory, variables: Map<String, Value>) -> Hos
         variables,
         ..Host::default()
     }
+}
+
+/// The service that a call starts.
+fn started((module, params): &(String, Value)) -> Option<String> {
+    let service = params
+        .get("service")
+        .filter(|_| module == "instance")?
+        .as_str()?;
+    Some(service.trim_end_matches(".service").to_owned())
 }
 
 fn calls(items: &[Item], found: &mut Vec<(String, Value)>) {

@@ -1,20 +1,10 @@
-//! What MI and SI write about themselves: names, logins, secrets.
+//! What MI and SI write about themselves: names, secrets, management.
 
 use super::node::{Component, Node};
-use super::{Finding, Rule, Severity, Stage, survey};
+use super::{Finding, Rule, Severity, Site, Stage, probes};
 use crate::source::Span;
 
 pub const RULES: &[Rule] = &[
-    Rule {
-        id: "integration-20",
-        title: "no password is the one that everybody knows",
-        severity: Severity::Production,
-        stage: Stage::Plan,
-        why: "admin/admin and the key of the packs are published: whoever reaches a port manages the node",
-        fix: "set mi_admin_password and si_admin_password, and a keystore of your own",
-        source: "docs-mi setup/deployment-best-practices/security-guidelines-for-production-deployment.md",
-        check: |site| site.nodes.iter().flat_map(published).collect(),
-    },
     Rule {
         id: "integration-24",
         title: "every alias of a secret is one that the node has",
@@ -37,46 +27,15 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "integration-33",
-        title: "MI is managed over TLS only",
+        title: "MI is managed over TLS only, and not through the balancer (a firewall is not judged)",
         severity: Severity::Error,
         stage: Stage::Plan,
-        why: "management is on plain HTTP as shipped, at the port of the probes: logins travel unencrypted",
-        fix: "write [management_api] protocols = \"https\"",
+        why: "as shipped it is on plain HTTP too, at the port of the probes: logins travel unencrypted, or the world may try some",
+        fix: "write [management_api] protocols = \"https\", and take its ports out of the balancer",
         source: "docs-mi setup/security/securing-management-api.md",
-        check: |site| site.mi().filter_map(plain_management).collect(),
+        check: management,
     },
 ];
-
-/// Of SI only logins: its launcher names the packs' key and its password itself (integration-42).
-fn published(node: &Node) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let (users, key) = match node.component {
-        Component::Mi => (node.list("internal_apis.users"), "user.password"),
-        Component::Si => (
-            node.list("auth.configs.userManager.userStore.users"),
-            "user.password",
-        ),
-        _ => return found,
-    };
-    for password in users.into_iter().filter_map(|user| user.get(key)) {
-        let Some(value) = password.resolved() else {
-            continue;
-        };
-        let is_admin = |text: &str| text == "admin";
-        if is_admin(value.look())
-            || survey::decoded(value.look()).is_some_and(|text| is_admin(&text))
-        {
-            found.push(password.finds("a management user has the password of the packs"));
-        }
-    }
-    let keystore = node.get("keystore.primary.password");
-    if let Some(password) =
-        keystore.filter(|p| p.resolved().is_some_and(|v| v.look() == "wso2carbon"))
-    {
-        found.push(password.finds("the key store is that of the packs, or has its password"));
-    }
-    found
-}
 
 fn unknown_aliases(node: &Node) -> Vec<Finding> {
     let Ok(settings) = &node.settings else {
@@ -122,6 +81,25 @@ fn nameless(node: &Node) -> Option<Finding> {
             .then(|| name.finds(told)),
         None => node.settings.is_ok().then(|| node.finds(told)),
     }
+}
+
+fn management(site: &Site) -> Vec<Finding> {
+    let mut found = site.unanswered(|node| node.component == Component::Mi);
+    found.extend(site.mi().filter_map(plain_management));
+    found.extend(probes::managed(site));
+    for (node, instance) in site.surveyed() {
+        let asked = instance.http.iter().find(|h| h.name == "plain management");
+        // Closed, the probes' port knows no such path.
+        let answer = asked.and_then(|asked| asked.answer.known());
+        let is_open = answer.is_some_and(|answer| [200, 401].contains(&answer.status));
+        if is_open {
+            found.push(node.finds(format!(
+                "the management API of {} answers on plain HTTP",
+                node.service
+            )));
+        }
+    }
+    found
 }
 
 fn plain_management(node: &Node) -> Option<Finding> {

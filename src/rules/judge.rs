@@ -83,11 +83,8 @@ fn unseen(site: &Site, stage: Stage) -> Vec<(String, String)> {
             unseen.push((host.name.clone(), why.clone()));
         }
     }
-    for node in &site.nodes {
-        if site.survey(&node.host).is_some() && site.instance(node).is_none() {
-            let why = format!("it said nothing of {}", node.service);
-            unseen.push((node.host.clone(), why));
-        }
+    for node in site.nodes.iter().filter(|n| site.survey(&n.host).is_some()) {
+        unseen.extend(site.why_unseen(node).map(|why| (node.host.clone(), why)));
     }
     unseen
 }

@@ -5,6 +5,8 @@ use super::node::{Node, Setting};
 use super::{Finding, Instance, Rule, Severity, Site, Stage, versions};
 use crate::wire::Content;
 use crate::wire::survey::{Keystore, PathKind, X509};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
 
 pub const RULES: &[Rule] = &[
     Rule {
@@ -19,11 +21,11 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "apim-18",
-        title: "the keystore that data is encrypted with stays the same",
+        title: "the keystore or, from 4.7 on, the key that data is encrypted with stays the same",
         severity: Severity::Error,
         stage: Stage::Host,
         why: "secrets in the database were encrypted with the old one, and cannot be read any more",
-        fix: "keep the old file as [keystore.internal], and change the primary one only",
+        fix: "keep the old file as [keystore.internal], or the old apim_encryption_key; change the primary keystore only",
         source: "docs-apim install-and-setup/setup/security/configuring-keystores",
         check: changed,
     },
@@ -49,12 +51,13 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "apim-48",
-        title: "each node of API-M trusts the certificate that tokens are signed with",
+        title: "each node of API-M trusts the certificate that tokens are signed with, under the alias that it looks for",
         severity: Severity::Error,
         stage: Stage::Host,
-        why: "every JWT is refused",
-        fix: "import the certificate of the primary keystore into the truststore",
-        source: "docs-apim install-and-setup/setup/security/configuring-keystores",
+        why: "every JWT, or every API key, is refused",
+        fix: "import the certificate of the primary keystore into the truststore as gateway_certificate_alias",
+        source: "docs-apim install-and-setup/setup/security/configuring-keystores; wso2/carbon-apimgt 9.33, JWTValidatorImpl, \
+            DefaultApiKeyGenerator and core.default.json",
         check: trust,
     },
     Rule {
@@ -97,7 +100,7 @@ fn kept<'i>(instance: &'i Instance, file: &str) -> Option<&'i Keystore> {
 
 fn shared(site: &Site) -> Vec<Finding> {
     let nodes: Vec<&Node> = site.apim().collect();
-    let mut found = Vec::new();
+    let mut found = site.unanswered(|node| node.component.is_apim());
     for name in ["primary", "internal"] {
         let mut differs = |what: String| {
             let hosts = nodes.iter().map(|n| n.host.as_str());
@@ -137,8 +140,20 @@ fn shared(site: &Site) -> Vec<Finding> {
 fn changed(site: &Site) -> Vec<Finding> {
     let nodes = site.surveyed().filter(|(node, _)| node.component.is_apim());
     nodes
-        .filter_map(|(node, instance)| change(node, instance))
+        .flat_map(|(node, instance)| [change(node, instance), other_key(node, instance)])
+        .flatten()
         .collect()
+}
+
+/// By their digests: the host does not tell the key itself.
+fn other_key(node: &Node, instance: &Instance) -> Option<Finding> {
+    const KEY: &str = "encryption.key";
+    let now = instance.configs.iter().find_map(|c| c.digests.get(KEY))?;
+    let setting = node.get(KEY)?;
+    let wanted = Sha256::digest(setting.resolved()?.look());
+    let wanted: String = wanted.iter().map(|byte| format!("{byte:02x}")).collect();
+    (*now != wanted)
+        .then(|| setting.finds("encryption.key would be another one than stored secrets have"))
 }
 
 fn change(node: &Node, instance: &Instance) -> Option<Finding> {
@@ -207,8 +222,8 @@ fn settings_are_writable(site: &Site) -> Vec<Finding> {
 }
 
 /// The packs' own key: apim-50 speaks of it.
-fn is_own(file: &str) -> bool {
-    file != "wso2carbon.jks"
+pub fn is_own(file: &str) -> bool {
+    !file.ends_with("wso2carbon.jks")
 }
 
 /// The certificate under the alias of a keystore; `None` while the file is not there.
@@ -258,11 +273,30 @@ fn trust(site: &Site) -> Vec<Finding> {
                 let mut trusted = entries.iter().filter_map(|e| e.certificate.as_ref());
                 if !trusted.any(|c| c.sha256 == signing.sha256) {
                     found.push(node.finds(format!("{file} does not have {}", signing.subject)));
+                    continue;
+                }
+                for alias in aliases(node) {
+                    let under = store.entry(alias).and_then(|e| e.certificate.as_ref());
+                    if under.is_none_or(|c| c.sha256 != signing.sha256) {
+                        let what = format!(
+                            "{file} has another certificate than {} as {alias}, or none",
+                            signing.subject
+                        );
+                        found.push(node.finds(what));
+                    }
                 }
             }
         }
     }
     found
+}
+
+/// Of API keys and of the publisher's test keys, which are looked up by alias.
+fn aliases(node: &Node) -> BTreeSet<&str> {
+    let keys = ["apim.devportal.api_key_alias", "apim.publisher.key_alias"];
+    keys.iter()
+        .map(|key| node.text(key).unwrap_or("gateway_certificate_alias"))
+        .collect()
 }
 
 fn names(site: &Site) -> Vec<Finding> {
@@ -287,7 +321,7 @@ fn names(site: &Site) -> Vec<Finding> {
 }
 
 /// `*.example.com` is for one label in its place.
-fn is_for(certificate: &X509, name: &str) -> bool {
+pub fn is_for(certificate: &X509, name: &str) -> bool {
     let any = name
         .split_once('.')
         .map(|(_, domain)| format!("*.{domain}"));

@@ -3,7 +3,7 @@
 use super::node::{Component, Node};
 use super::{Finding, Instance, Rule, Severity, Site, Stage, parts, ports};
 use crate::wire::survey::{Jvm, PidHolder, Reach, Survey};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub const RULES: &[Rule] = &[
     Rule {
@@ -15,16 +15,6 @@ pub const RULES: &[Rule] = &[
         fix: "stop the other program, or give the node an offset",
         source: "docs-apim reference/default-product-ports.md",
         check: taken_ports,
-    },
-    Rule {
-        id: "apim-27",
-        title: "the JDBC driver is there once",
-        severity: Severity::Error,
-        stage: Stage::Host,
-        why: "without it no database is reached; of two, any may be loaded, and mixed ones fail in strange ways",
-        fix: "keep one jar in repository/components/lib, and remove the others with their copies in dropins",
-        source: "docs-apim install-and-setup/setup/setting-up-databases/changing-default-databases",
-        check: drivers,
     },
     Rule {
         id: "apim-35",
@@ -58,7 +48,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "apim-38",
-        title: "a host knows the addresses of all hosts and host names",
+        title: "a host knows the addresses of all hosts, host names and database servers, and takes no other host for itself",
         severity: Severity::Error,
         stage: Stage::Host,
         why: "nodes do not find each other, or not even themselves",
@@ -68,7 +58,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "apim-43",
-        title: "nodes of API-M reach each other's brokers and receivers",
+        title: "nodes of API-M reach each other's brokers and receivers, and those that run do not refuse",
         severity: Severity::Error,
         stage: Stage::Host,
         why: "events do not arrive: APIs, revocations and limits stay on the node where they were made",
@@ -167,33 +157,6 @@ fn taken_ports(site: &Site) -> Vec<Finding> {
             }
         }
         Ok(found.into_values().collect())
-    })
-}
-
-fn drivers(site: &Site) -> Vec<Finding> {
-    each(site, |node, instance| {
-        let Some(class) = node.text("database.apim_db.driver") else {
-            return Ok(vec![]);
-        };
-        let lib = instance.libraries.iter().find(|l| l.path.ends_with("lib"));
-        let Some(lib) = lib else {
-            return Ok(vec![]);
-        };
-        Finding::seen(&node.host, &lib.jars)?;
-        let jars = lib
-            .drivers
-            .iter()
-            .filter(|jar| jar.classes.iter().any(|c| c == class));
-        let names: Vec<&str> = jars.map(|jar| jar.file.as_str()).collect();
-        let would_be = node
-            .files
-            .iter()
-            .any(|f| f.dest.contains("/components/lib/"));
-        Ok(match names.as_slice() {
-            [] if !would_be => vec![node.finds(format!("no jar in lib has {class}"))],
-            [] | [_] => vec![],
-            several => vec![node.finds(format!("{class} is in {}", several.join(" and ")))],
-        })
     })
 }
 
@@ -312,28 +275,55 @@ fn is_reserved(list: &str, port: u16) -> bool {
     })
 }
 
+/// Of every host that has a node: integration nodes need these names too.
 fn unknown_names(site: &Site) -> Vec<Finding> {
-    each(site, |node, _| {
-        let names = survey(site, node)
-            .map(|s| s.names.as_slice())
-            .unwrap_or_default();
-        let would_be: Vec<&str> = site
-            .hosts
-            .get(&node.host)
-            .into_iter()
-            .flat_map(|host| host.files.iter().filter(|f| f.dest == "/etc/hosts"))
+    let mut found = Vec::new();
+    for (host, survey) in site.surveys() {
+        if !site.nodes.iter().any(|node| node.host == host.name) {
+            continue;
+        }
+        // One block for all, and one for each tenant.
+        let written = host.files.iter().filter(|f| f.dest == "/etc/hosts");
+        let would_be: BTreeSet<&str> = written
             .filter_map(|file| file.text.as_ref())
             .flat_map(|file| file.text.split_whitespace())
             .collect();
-        let mut found = Vec::new();
-        for name in names {
-            let is_known = !Finding::seen(&node.host, &name.addresses)?.is_empty();
-            if !is_known && !would_be.contains(&name.name.as_str()) {
-                found.push(node.finds(format!("{} has no address here", name.name)));
+        for name in &survey.names {
+            let addresses = match Finding::seen(&host.name, &name.addresses) {
+                Ok(addresses) => addresses,
+                Err(unseen) => {
+                    found.push(unseen);
+                    continue;
+                }
+            };
+            let is_written = would_be.contains(name.name.as_str());
+            if addresses.is_empty() && !is_written {
+                found.push(Finding::on(
+                    &host.name,
+                    format!("{} has no address here", name.name),
+                ));
+            } else if is_other_host(site, host, &name.name)
+                && !is_written
+                && addresses.iter().any(|a| is_loopback(a))
+            {
+                found.push(Finding::on(
+                    &host.name,
+                    format!("{} is this host itself here", name.name),
+                ));
             }
         }
-        Ok(found)
-    })
+    }
+    found
+}
+
+fn is_other_host(site: &Site, host: &super::Host, name: &str) -> bool {
+    name != host.name && site.hosts.contains_key(name)
+}
+
+fn is_loopback(address: &str) -> bool {
+    address
+        .parse()
+        .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 fn silent_peers(site: &Site) -> Vec<Finding> {
@@ -351,9 +341,12 @@ fn silent_peers(site: &Site) -> Vec<Finding> {
             if !nodes.any(is_event) {
                 continue;
             }
-            // Refused only means that the peer is down now.
+            // Of a peer that is down it only means that.
+            let runs = nodes_of(site, &peer.name).any(|(_, instance)| instance.jvm.is_some());
             let why = match Finding::seen(&node.host, &peer.reach)? {
-                Reach::Open { .. } | Reach::Refused => continue,
+                Reach::Open { .. } => continue,
+                Reach::Refused if !runs => continue,
+                Reach::Refused => "refused, although it runs",
                 Reach::Silent => "nothing answers",
                 Reach::NoAddress => "the name has no address",
                 Reach::Failed { why } => why,
@@ -362,6 +355,10 @@ fn silent_peers(site: &Site) -> Vec<Finding> {
         }
         Ok(found)
     })
+}
+
+fn nodes_of<'s>(site: &'s Site, host: &'s str) -> impl Iterator<Item = (&'s Node, &'s Instance)> {
+    apim(site).filter(move |(node, _)| node.host == host)
 }
 
 fn levels(site: &Site) -> Vec<Finding> {

@@ -16,20 +16,26 @@ mod survey;
 
 mod balancer;
 mod cluster;
+mod connections;
 mod database;
+mod drivers;
 mod events;
 mod host;
 mod keystores;
 mod machines;
 mod parts;
+mod published;
 mod running;
+mod schemas;
 mod secrets;
 mod servers;
 mod settings;
 mod versions;
 
 mod apps;
+mod capps;
 mod catalog;
+mod certificates;
 mod coordination;
 mod integration;
 mod probes;
@@ -131,22 +137,28 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
     let topics = [
         balancer::RULES,
         cluster::RULES,
+        connections::RULES,
         database::RULES,
+        drivers::RULES,
         events::RULES,
         ports::RULES,
         host::RULES,
         running::RULES,
+        schemas::RULES,
         keystores::RULES,
         parts::RULES,
+        published::RULES,
         secrets::RULES,
         servers::RULES,
         settings::RULES,
         machines::RULES,
         versions::RULES,
         apps::RULES,
+        capps::RULES,
         probes::RULES,
         resources::RULES,
         catalog::RULES,
+        certificates::RULES,
         coordination::RULES,
         integration::RULES,
         si::RULES,

@@ -102,6 +102,8 @@ pub struct Node {
     pub component: Component,
     /// The group whose nodes work together.
     pub cluster: String,
+    /// Which batch of the plan starts it: nodes of one batch start at once.
+    pub batch: Option<usize>,
     /// Of the release that the link names: `4.5.0`.
     pub version: Option<String>,
     /// The product's folder: the link that says which release runs.
@@ -149,6 +151,7 @@ impl Node {
             service: service.to_owned(),
             component,
             cluster: cluster_of(&host.groups, component, service),
+            batch: host.batches.get(service).copied(),
             version: release.as_deref().and_then(version_of),
             home: link("path"),
             release,

@@ -26,7 +26,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "apim-13",
-        title: "a pack is optimised for its profile once, before its settings are written",
+        title: "a pack is optimised for its profile before its settings are written, and no node has the profile's sample instead",
         severity: Severity::Error,
         stage: Stage::Plan,
         why: "the script puts a sample in the place of deployment.toml",
@@ -88,8 +88,26 @@ fn profiles(site: &Site) -> Vec<Finding> {
     found
 }
 
+/// The samples of the profiles have no node_ip, which ours have. Source: wso2/product-apim v4.2.0 to v4.4.0,
+/// deployment-templates.
+fn sample(site: &Site) -> Vec<Finding> {
+    const MARK: &str = "server.node_ip";
+    let nodes = site
+        .surveyed()
+        .filter(|(node, _)| node.component.is_apim() && node.get(MARK).is_some());
+    nodes
+        .filter(|(_, instance)| {
+            let configs = instance.configs.iter();
+            let mut samples = configs.filter(|c| c.has_backup && c.sha256.is_some());
+            samples.any(|c| !c.values.contains_key(MARK))
+        })
+        .map(|(node, _)| node.finds("the profile's sample stands in the place of deployment.toml"))
+        .collect()
+}
+
 fn optimised(site: &Site) -> Vec<Finding> {
-    let mut found = Vec::new();
+    let mut found = site.unanswered(|node| node.component.is_apim());
+    found.extend(sample(site));
     for node in site.apim() {
         let starts = ["ExecStart", "ExecStartPre"].into_iter();
         if starts.filter_map(|name| node.unit(name)).any(optimises) {

@@ -1,6 +1,6 @@
 //! Which TCP ports a node listens on, and the rules about them.
 
-use super::node::{Component, Node};
+use super::node::{Component, Node, Setting};
 use super::{Finding, Rule, Severity, Site, Stage};
 use std::collections::BTreeMap;
 
@@ -61,7 +61,7 @@ const SI: &[(u16, &str, bool)] = &[
 /// The ports of a node as its settings say.
 pub fn of(node: &Node) -> Vec<Port> {
     match node.component {
-        Component::Mi => shifted(&[MI], node.number("server.offset", 10)),
+        Component::Mi => mi(node),
         Component::Si => si(node),
         Component::AllInOne | Component::ControlPlane => {
             apim(node, &[APIM, APIM_GATEWAY, APIM_EVENTS])
@@ -76,9 +76,58 @@ pub fn offset(node: &Node) -> i64 {
     node.number("server.offset", 0)
 }
 
+/// A port of the servlets that stands in the settings is not moved.
 fn apim(node: &Node, parts: &[&[(u16, &'static str, bool)]]) -> Vec<Port> {
-    shifted(parts, offset(node))
+    let mut ports = shifted(parts, offset(node));
+    for (base, path) in SERVLETS {
+        let moved = i64::from(base) + offset(node);
+        let pinned = node.get(path).and_then(Setting::int);
+        for port in ports
+            .iter_mut()
+            .filter(|port| i64::from(port.number) == moved)
+        {
+            port.number = pinned
+                .and_then(|n| u16::try_from(n).ok())
+                .unwrap_or(port.number);
+        }
+    }
+    ports
 }
+
+/// Source: wso2/carbon-kernel v4.9.27, catalina-server.xml.j2.
+const SERVLETS: [(u16, &str); 2] = [
+    (9443, "transport.https.properties.port"),
+    (9763, "transport.http.properties.port"),
+];
+
+/// Where the portals and services of an API-M node are.
+pub fn portals(node: &Node) -> i64 {
+    node.number(SERVLETS[0].1, 9443 + offset(node))
+}
+
+/// The offset moves these too, wherever they begin. Source: wso2/product-integrator-mi v4.4.0, key-mappings.json and
+/// ConfigurationLoader of the inbound endpoints.
+fn mi(node: &Node) -> Vec<Port> {
+    let offset = node.number("server.offset", 10);
+    let bases = MI.iter().zip(MI_BASES);
+    bases
+        .filter_map(|((base, what, is_for_peers), path)| {
+            Some(Port {
+                number: u16::try_from(node.number(path, i64::from(*base)) + offset).ok()?,
+                what,
+                is_for_peers: *is_for_peers,
+            })
+        })
+        .collect()
+}
+
+/// In the order of the ports.
+const MI_BASES: [&str; 4] = [
+    "transport.http.listener.port",
+    "transport.http.listener.secured_port",
+    "mediation.internal_http_api_port",
+    "mediation.internal_https_api_port",
+];
 
 fn shifted(parts: &[&[(u16, &'static str, bool)]], offset: i64) -> Vec<Port> {
     let all = parts.iter().flat_map(|part| part.iter());

@@ -8,7 +8,7 @@ use crate::source::Span;
 pub const RULES: &[Rule] = &[
     Rule {
         id: "integration-16",
-        title: "the balancer and the probes use ports that MI listens on",
+        title: "the balancer of ours and the gates use ports that MI's settings open (those of inbound endpoints are not known)",
         severity: Severity::Warning,
         stage: Stage::Plan,
         why: "ports are base plus offset, 10 unless it is set: 8290 and 8253, not 8280 and 8243",
@@ -93,6 +93,28 @@ fn nodes_of<'s>(site: &'s Site, host: &Host) -> Vec<&'s Node> {
 
 fn listens(node: &Node, port: u16) -> bool {
     ports::of(node).iter().any(|p| p.number == port)
+}
+
+/// Ports of management that the balancer hands out.
+pub fn managed(site: &Site) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for target in targets(site) {
+        let nodes = nodes_of(site, target.host);
+        let ports = nodes
+            .into_iter()
+            .filter(|n| n.component == Component::Mi)
+            .flat_map(ports::of);
+        let inner = ports.filter(|p| ["management", "probes"].contains(&p.what));
+        let open: Vec<_> = inner.filter(|p| p.number == target.port).collect();
+        found.extend(open.iter().map(|port| {
+            let host = &target.host.name;
+            target.finds(format!(
+                "port {} of {host} ({}) is offered to everybody",
+                port.number, port.what
+            ))
+        }));
+    }
+    found
 }
 
 fn wrong_ports(site: &Site) -> Vec<Finding> {

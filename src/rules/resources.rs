@@ -1,9 +1,8 @@
 //! What the hosts of integration nodes have and keep: memory, files, what runs there.
 
 use super::node::{Component, Node};
-use super::{Finding, Instance, Rule, Seen, Severity, Site, Stage};
-use crate::wire::survey::{FolderEntry, Mount, PidHolder};
-use std::path::Path;
+use super::{Finding, Instance, Rule, Seen, Severity, Site, Stage, capps};
+use crate::wire::survey::{Mount, PidHolder};
 
 pub const RULES: &[Rule] = &[
     Rule {
@@ -19,16 +18,6 @@ pub const RULES: &[Rule] = &[
                 locked(node, instance)
             })
         },
-    },
-    Rule {
-        id: "integration-28",
-        title: "all nodes of an MI cluster run the same CApps, and none is faulty",
-        severity: Severity::Error,
-        stage: Stage::Running,
-        why: "half of the calls find another version or nothing, and the leader deletes tasks that it does not have",
-        fix: "give mi_capps once for the cluster, and take what is superseded out with mi_capps_removed",
-        source: "docs-mi setup/deployment/deployment-synchronization.md",
-        check: capps,
     },
     Rule {
         id: "integration-30",
@@ -124,77 +113,6 @@ fn locked(node: &Node, instance: &Instance) -> Option<Finding> {
     )))
 }
 
-const CAPPS: &str = "repository/deployment/server/carbonapps";
-
-fn capps(site: &Site) -> Vec<Finding> {
-    let mut found = Vec::new();
-    for cluster in site.clusters() {
-        let mut folders = Vec::new();
-        for node in cluster.into_iter().filter(|n| n.component == Component::Mi) {
-            let Some(instance) = site.instance(node) else {
-                continue;
-            };
-            found.extend(faulty(node, instance));
-            match deployed(node, instance) {
-                Ok(names) => folders.push((node, names)),
-                Err(unseen) => found.push(unseen),
-            }
-        }
-        let Some((first, names)) = folders.first() else {
-            continue;
-        };
-        if let Some((other, _)) = folders.iter().find(|(_, other)| other != names) {
-            let what = format!(
-                "the CApps of {} and {} are not the same",
-                first.host, other.host
-            );
-            found.push(Finding::among([first.host.as_str(), &other.host], what));
-        }
-    }
-    found
-}
-
-/// Names and digests.
-type Deployed = Vec<(String, Option<String>)>;
-
-fn deployed(node: &Node, instance: &Instance) -> Result<Deployed, Finding> {
-    let folder = instance.folders.iter().find(|f| f.path.ends_with(CAPPS));
-    let folder =
-        folder.ok_or_else(|| Finding::unjudged(&node.host, "it was not asked for its CApps"))?;
-    let entries: &Vec<FolderEntry> = Finding::seen(&node.host, &folder.entries)?;
-    let archives = entries.iter().filter(|e| {
-        Path::new(&e.name)
-            .extension()
-            .is_some_and(|end| end == "car")
-    });
-    Ok(archives
-        .map(|e| (e.name.clone(), e.sha256.clone()))
-        .collect())
-}
-
-fn faulty(node: &Node, instance: &Instance) -> Option<Finding> {
-    let unjudged = |why: String| Some(Finding::unjudged(&node.host, why));
-    let Some(asked) = instance.http.iter().find(|h| h.name == "applications") else {
-        return unjudged("it was not asked for its CApps".to_owned());
-    };
-    let answer = match Finding::seen(&node.host, &asked.answer) {
-        Ok(answer) => answer,
-        Err(unseen) => return Some(unseen),
-    };
-    let list = answer
-        .body
-        .split_once("\"faultyList\"")
-        .map(|(_, rest)| rest.trim_start_matches([':', ' ', '[']));
-    match list {
-        None => unjudged(format!(
-            "/management/applications answered {} without a list",
-            answer.status
-        )),
-        Some(list) if list.starts_with(']') => None,
-        Some(_) => Some(node.finds(format!("{} has faulty CApps", node.service))),
-    }
-}
-
 fn hot_and_shared(site: &Site, node: &Node, instance: &Instance) -> Option<Finding> {
     let hot = node.get("server.hot_deployment");
     if hot.and_then(|s| s.bool()) == Some(false) {
@@ -208,7 +126,7 @@ fn hot_and_shared(site: &Site, node: &Node, instance: &Instance) -> Option<Findi
         .release
         .as_ref()
         .unwrap_or(&instance.home)
-        .join(CAPPS);
+        .join(capps::FOLDER);
     let above = mounts.iter().filter(|mount| folder.starts_with(&mount.at));
     let mount: &Mount = above.max_by_key(|mount| mount.at.components().count())?;
     let what = format!(

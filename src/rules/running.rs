@@ -1,12 +1,13 @@
 //! What only running nodes can tell.
 
-use super::node::Component;
+use super::node::{Component, Node};
 use super::{Finding, Instance, Rule, Severity, Site, Stage, ports};
+use crate::wire::survey::Connection;
 
 pub const RULES: &[Rule] = &[
     Rule {
         id: "apim-15",
-        title: "a running server knows the super admin of its settings",
+        title: "a running server lets the super admin of its settings in (a server that is down is not asked)",
         severity: Severity::Error,
         stage: Stage::Running,
         why: "the settings make the user once, in an empty database; a password that changes there only locks the nodes out",
@@ -40,17 +41,17 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "apim-62",
-        title: "a running gateway is connected to a broker",
+        title: "a running gateway or traffic manager is connected to a control plane's broker, a gateway to a traffic manager's too",
         severity: Severity::Error,
         stage: Stage::Running,
         why: "it tries again after up to an hour, and knows of no change until then",
-        fix: "restart the gateway",
+        fix: "restart it",
         source: "wso2/carbon-apimgt, JMSTaskManager",
         check: unconnected,
     },
     Rule {
         id: "apim-63",
-        title: "a node with a broker was never killed",
+        title: "a node with a broker was not killed at its last end, nor within a day",
         severity: Severity::Warning,
         stage: Stage::Running,
         why: "gateways may not notice, and hear of no change",
@@ -86,34 +87,66 @@ fn answers(site: &Site, name: &str, status: u16, what: &str) -> Vec<Finding> {
     found
 }
 
+/// Whom a node hears, each tier by its name: one of its brokers is enough.
+fn tiers<'s>(site: &'s Site, node: &Node) -> Vec<(&'static str, Vec<&'s Node>)> {
+    let hubs = ("control plane", site.event_hubs().collect::<Vec<_>>());
+    let managers = (
+        "traffic manager",
+        site.of(Component::TrafficManager).collect::<Vec<_>>(),
+    );
+    let tiers = match node.component {
+        Component::Gateway => vec![hubs, managers],
+        Component::TrafficManager => vec![hubs],
+        _ => vec![],
+    };
+    tiers
+        .into_iter()
+        .filter(|(_, brokers)| !brokers.is_empty())
+        .collect()
+}
+
 fn unconnected(site: &Site) -> Vec<Finding> {
     let mut found = Vec::new();
     for (node, _) in site
         .surveyed()
-        .filter(|(node, instance)| node.component == Component::Gateway && instance.jvm.is_some())
+        .filter(|(_, instance)| instance.jvm.is_some())
     {
         let Some(survey) = site.survey(&node.host) else {
             continue;
         };
-        let brokers: Vec<i64> = site
-            .event_hubs()
-            .map(|hub| 5672 + ports::offset(hub))
-            .collect();
-        match Finding::seen(&node.host, &survey.network.connections) {
-            Err(unseen) => found.push(unseen),
-            Ok(all) if all.iter().any(|c| brokers.contains(&i64::from(c.port))) => {}
-            Ok(_) => found.push(node.finds("it is connected to no broker")),
+        for (tier, brokers) in tiers(site, node) {
+            match Finding::seen(&node.host, &survey.network.connections) {
+                Err(unseen) => found.push(unseen),
+                Ok(all) if all.iter().any(|c| leads_to(site, c, &brokers)) => {}
+                Ok(_) => {
+                    found.push(node.finds(format!("it is connected to no broker of a {tier}")))
+                }
+            }
         }
     }
     found
 }
 
+/// A host that the inventory has by its name may have any address.
+fn leads_to(site: &Site, connection: &Connection, brokers: &[&Node]) -> bool {
+    brokers.iter().any(|broker| {
+        let address = site.address(&broker.host);
+        let is_there =
+            address == connection.address || address.parse::<std::net::IpAddr>().is_err();
+        is_there && i64::from(connection.port) == 5672 + ports::offset(broker)
+    })
+}
+
 /// What `Result` of a unit says when systemd or the kernel used SIGKILL.
 const KILLED: [&str; 3] = ["timeout", "watchdog", "oom-kill"];
 
+/// What the journal says of it, whatever came since. Source: systemd, src/core/service.c and unit.c.
+pub const JOURNAL: &str = r"Killing process \d+ .* with signal SIGKILL|Failed with result '(timeout|watchdog|oom-kill)'|killed by the OOM killer";
+
 fn killed(site: &Site) -> Vec<Finding> {
     let mut found = Vec::new();
-    for hub in site.event_hubs() {
+    let managers = site.of(Component::TrafficManager);
+    for hub in site.event_hubs().chain(managers) {
         let Some(instance) = site.instance(hub) else {
             continue;
         };
@@ -122,6 +155,15 @@ fn killed(site: &Site) -> Vec<Finding> {
             Ok(unit) => {
                 let result = unit.property("Result").filter(|r| KILLED.contains(r));
                 found.extend(result.map(|r| hub.finds(format!("systemd killed it ({r})"))));
+            }
+        }
+        match Finding::seen(&hub.host, &instance.journal) {
+            Err(unseen) => found.push(unseen),
+            Ok(lines) => {
+                let last = lines
+                    .last()
+                    .map(|line| hub.finds(format!("it was killed: {line}")));
+                found.extend(last);
             }
         }
     }

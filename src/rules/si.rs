@@ -3,6 +3,7 @@
 use super::database::{coordination, schema_of};
 use super::node::{Component, Node, Setting};
 use super::{Finding, Rule, Severity, Site, Stage, catalog};
+use crate::wire::survey::Reach;
 use indexmap::IndexMap;
 
 pub const RULES: &[Rule] = &[
@@ -28,7 +29,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "integration-36",
-        title: "the active node of SI can reach the other where it says it is",
+        title: "each node of SI can reach the other where that says it is",
         severity: Severity::Error,
         stage: Stage::Plan,
         why: "the active node sends its events to that address: a takeover would begin without them",
@@ -124,8 +125,43 @@ fn groups(site: &Site) -> Vec<Finding> {
     found
 }
 
-fn advertised(site: &Site) -> Vec<Finding> {
+/// Only the passive node listens: refused says nothing, silence does.
+fn silent(site: &Site) -> Vec<Finding> {
     let mut found = Vec::new();
+    for node in ha(site) {
+        let peers = site
+            .survey(&node.host)
+            .map(|s| s.peers.as_slice())
+            .unwrap_or_default();
+        let others = site.peers(node).into_iter();
+        let ports: Vec<(&Node, i64)> = others
+            .map(|other| {
+                (
+                    other,
+                    other.number("deployment.config.eventSyncServer.port", 9893),
+                )
+            })
+            .collect();
+        for (other, port) in ports {
+            let peer = peers
+                .iter()
+                .find(|p| p.name == other.host && i64::from(p.port) == port);
+            let Some(peer) = peer else { continue };
+            match Finding::seen(&node.host, &peer.reach) {
+                Err(unseen) => found.push(unseen),
+                Ok(Reach::Silent) => {
+                    found.push(node.finds(format!("{} does not answer on port {port}", other.host)))
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+    found
+}
+
+fn advertised(site: &Site) -> Vec<Finding> {
+    let mut found = site.unanswered(|node| node.component == Component::Si);
+    found.extend(silent(site));
     for node in ha(site) {
         let Some(host) = node.get("deployment.config.eventSyncServer.advertisedHost") else {
             found.push(node.finds(format!("{} advertises no address for events", node.service)));

@@ -1,11 +1,13 @@
 //! What rules look at: hosts, what would be written to them, the nodes that makes, and what hosts said.
 
+use super::Finding;
 use super::node::{Component, Node};
 use super::survey::{Instance, Survey};
 use crate::source::File;
 use crate::wire::Content;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A deployment as it would be after a run, and as its hosts are now.
@@ -26,6 +28,8 @@ pub struct Host {
     pub variables: Map<String, Value>,
     /// Each module call of the plan, with its rendered parameters.
     pub calls: Vec<(String, Value)>,
+    /// By service, which batch of the plan starts it.
+    pub batches: BTreeMap<String, usize>,
     /// Files that the calls write, those of nodes aside.
     pub files: Vec<Written>,
     /// How far its clock is ahead of ours, in milliseconds, when it was asked.
@@ -146,6 +150,35 @@ impl Site {
         self.nodes
             .iter()
             .filter_map(|node| Some((node, self.instance(node)?)))
+    }
+
+    /// Those whose host was asked and did not tell of them: for a rule of the plan that looks at hosts too, where they
+    /// answered. Nobody asks offline.
+    pub fn unanswered(&self, concerned: impl Fn(&Node) -> bool) -> Vec<Finding> {
+        let nodes = self.nodes.iter().filter(|node| concerned(node));
+        nodes
+            .filter_map(|node| Some(Finding::unjudged(&node.host, self.why_unseen(node)?)))
+            .collect()
+    }
+
+    /// The same of hosts that need have no node, such as a database's.
+    pub fn silent(&self, concerned: impl Fn(&Host) -> bool) -> Vec<Finding> {
+        let hosts = self.hosts.values().filter(|host| concerned(host));
+        hosts
+            .filter_map(|host| match &host.survey {
+                Some(Err(why)) => Some(Finding::unjudged(&host.name, why.as_str())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Why nothing is known of a node whose host was asked.
+    pub fn why_unseen(&self, node: &Node) -> Option<String> {
+        match self.hosts.get(&node.host)?.survey.as_ref()? {
+            Err(why) => Some(why.clone()),
+            Ok(_) if self.instance(node).is_some() => None,
+            Ok(_) => Some(format!("it said nothing of {}", node.service)),
+        }
     }
 
     pub fn instance(&self, node: &Node) -> Option<&Instance> {

@@ -2,7 +2,7 @@
 
 use super::node::{Component, Node, Setting};
 use super::site::{Host, Site};
-use super::{database, ports};
+use super::{coordination, database, ports, running};
 use crate::wire::survey as wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -72,12 +72,13 @@ const SI: Places = Places {
 /// Settings that tell what a node was like before this run.
 const KEYS: &[&str] = &[
     "server.hostname",
+    "server.node_ip",
     "keystore.primary.file_name",
     "keystore.internal.file_name",
 ];
 
 /// What a log may say that a rule asks for, by the name that the rule uses.
-const LINES: &[(&str, &str)] = &[("coordinated", "Initializing task coordination")];
+const LINES: &[(&str, &str)] = &[(coordination::COORDINATED, "Initializing task coordination")];
 
 fn instance(node: &Node) -> wire::InstanceRequest {
     let places = match node.component {
@@ -97,7 +98,12 @@ fn instance(node: &Node) -> wire::InstanceRequest {
             path: PathBuf::from(places.log),
             patterns: texts(LINES),
         }),
-        journal: vec![],
+        journal: match node.component {
+            Component::AllInOne | Component::ControlPlane | Component::TrafficManager => {
+                vec![running::JOURNAL.to_owned()]
+            }
+            _ => vec![],
+        },
         configs: vec![wire::ConfigRequest {
             path: PathBuf::from(places.settings),
             keys: KEYS.iter().map(|key| (*key).to_owned()).collect(),
@@ -164,11 +170,22 @@ fn keystores(node: &Node) -> Vec<wire::KeystoreRequest> {
             });
         }
     }
+    if node.component == Component::Si {
+        found.push(wire::KeystoreRequest {
+            path: PathBuf::from(SI_TRUSTSTORE),
+            password: SI_TRUSTSTORE_PASSWORD.to_owned(),
+            kind: None,
+        });
+    }
     found
 }
 
 /// What SI's settings write for its own folder.
 const SI_HOME: &str = "${carbon.home}/";
+
+/// Named, with this password, by the launcher. Source: wso2/streaming-integrator v4.3.0, carbon-home/bin/carbon.sh.
+pub(super) const SI_TRUSTSTORE: &str = "resources/security/client-truststore.jks";
+const SI_TRUSTSTORE_PASSWORD: &str = "wso2carbon";
 
 fn tables<'n>(
     node: &'n Node,
@@ -190,7 +207,7 @@ fn questions(node: &Node) -> Vec<wire::HttpRequest> {
         keep: 4096,
     };
     let text = |path: &str| Some(node.get(path)?.resolved()?.look().to_owned());
-    match node.component {
+    let mut asked = match node.component {
         Component::Si => {
             let users = node.list("auth.configs.userManager.userStore.users");
             let of_user = |key: &str| {
@@ -208,15 +225,18 @@ fn questions(node: &Node) -> Vec<wire::HttpRequest> {
             ]
         }
         Component::Mi => {
-            let offset = node.number("server.offset", 10);
-            let management = format!("https://localhost:{}/management", 9154 + offset);
+            let port = |what: &str| {
+                let own = ports::of(node).into_iter().find(|p| p.what == what);
+                own.map_or(0, |p| p.number)
+            };
+            let management = format!("https://localhost:{}/management", port("management"));
+            let plain = format!("http://localhost:{}", port("probes"));
             let users = node.list("internal_apis.users");
             let of_user = |key: &str| Some(users.first()?.get(key)?.resolved()?.look().to_owned());
             vec![
-                ask(
-                    "health",
-                    format!("http://localhost:{}/healthz", 9191 + offset),
-                ),
+                ask("health", format!("{plain}/healthz")),
+                // Open, it answers that a login is missing.
+                ask("plain management", format!("{plain}/management/server")),
                 wire::HttpRequest {
                     user: of_user("user.name"),
                     password: of_user("user.password"),
@@ -228,15 +248,15 @@ fn questions(node: &Node) -> Vec<wire::HttpRequest> {
             ]
         }
         _ => {
-            let base = format!("https://localhost:{}", 9443 + ports::offset(node));
+            let base = format!("https://localhost:{}", ports::portals(node));
             vec![
                 ask("version", format!("{base}/services/Version")),
-                ask("publisher", format!("{base}/publisher")),
-                // A small answer that needs the super admin's login. Source: wso2/carbon-apimgt, internal/data/v1.
+                // The status is the answer; the body is not kept.
                 wire::HttpRequest {
                     user: text("super_admin.username"),
                     password: text("super_admin.password"),
-                    ..ask("login", format!("{base}/internal/data/v1/revokedjwt"))
+                    keep: 0,
+                    ..ask("login", format!("{base}{}", behind_a_login(node)))
                 },
                 wire::HttpRequest {
                     user: text("super_admin.username"),
@@ -248,6 +268,32 @@ fn questions(node: &Node) -> Vec<wire::HttpRequest> {
                 },
             ]
         }
+    };
+    asked.extend(catalog_question(node));
+    asked
+}
+
+/// From where the node will write, with its own login.
+fn catalog_question(node: &Node) -> Option<wire::HttpRequest> {
+    let (host, port) = catalog(node)?;
+    let (user, password) = super::catalog::login(node)?;
+    Some(wire::HttpRequest {
+        name: super::catalog::QUESTION.to_owned(),
+        url: format!("https://{host}:{port}/api/am/service-catalog/v1/services?limit=1"),
+        user: Some(user.look().to_owned()),
+        password: Some(password.look().to_owned()),
+        login: None,
+        keep: 0,
+    })
+}
+
+/// What only the super admin may read. Gateways have no internal/data: theirs looks for an API that is not there.
+/// Source: wso2/carbon-apimgt, internal.service and rest.api.gateway, api.yaml and beans.xml; wso2/product-apim v4.4.0 and
+/// v4.6.0, bin.xml and profileSetup.sh: which part has which.
+fn behind_a_login(node: &Node) -> &'static str {
+    match node.component {
+        Component::Gateway => "/api/am/gateway/v2/api-artifact?apiName=none&version=none",
+        _ => "/internal/data/v1/revokedjwt",
     }
 }
 
@@ -312,7 +358,7 @@ fn peers(site: &Site, nodes: Vec<&Node>) -> Vec<wire::PeerRequest> {
 }
 
 /// Where an integration node announces its services.
-fn catalog(node: &Node) -> Option<(String, u16)> {
+pub(super) fn catalog(node: &Node) -> Option<(String, u16)> {
     match node.component {
         Component::Mi => {
             let url = node
@@ -359,8 +405,8 @@ fn databases(site: &Site, host: &str) -> Vec<wire::DatabaseRequest> {
         .collect()
 }
 
-/// Those of the hosts that it has to do with, and those that people and clients use. Hosts of a tenant have nothing to do
-/// with those of another.
+/// Those of the hosts that it has to do with, those that people and clients use, and those of database servers. Hosts of a
+/// tenant have nothing to do with those of another.
 fn names(site: &Site, host: &str) -> Vec<String> {
     let own = site.hosts.get(host).and_then(tenant);
     let around = || {
@@ -379,11 +425,13 @@ fn names(site: &Site, host: &str) -> Vec<String> {
         .into_iter()
         .filter_map(|name| host.variable(name)?.as_str())
     });
-    let all: BTreeSet<&str> = around()
-        .map(|host| host.name.as_str())
-        .chain(of_clusters)
-        .collect();
-    all.into_iter().map(str::to_owned).collect()
+    let is_around = |node: &&Node| around().any(|host| host.name == node.host);
+    let urls = site.nodes.iter().filter(is_around).flat_map(database::urls);
+    let servers = urls.filter_map(|url| Some(database::server_of(url.resolved()?.look())?.0));
+    let named = servers.filter(|server| server.parse::<std::net::IpAddr>().is_err());
+    let hosts = around().map(|host| host.name.as_str()).chain(of_clusters);
+    let all: BTreeSet<String> = hosts.map(str::to_owned).chain(named).collect();
+    all.into_iter().collect()
 }
 
 /// The domain of the tenant whose host it is.

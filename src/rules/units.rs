@@ -1,7 +1,7 @@
 //! The systemd units of the integration products: how they stop, start again, and what they may use.
 
 use super::node::{Component, Node};
-use super::{Finding, Rule, Severity, Site, Stage};
+use super::{Finding, Rule, Severity, Site, Stage, machines};
 
 pub const RULES: &[Rule] = &[
     Rule {
@@ -17,13 +17,18 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "integration-47",
-        title: "a node may open 4096 files and more",
+        title: "a node may open 4096 files and more, by its unit and as it runs",
         severity: Severity::Error,
         stage: Stage::Plan,
         why: "every connection is a file; with systemd's 1024 the node refuses connections under load",
         fix: "LimitNOFILE=65535 in the unit",
         source: "docs-mi setup/deployment-best-practices: tuning the operating system",
-        check: |site| written(site).filter_map(open_files).collect(),
+        check: |site| {
+            let mut found = site.unanswered(|node| !node.component.is_apim());
+            found.extend(written(site).filter_map(open_files));
+            found.extend(running(site));
+            found
+        },
     },
 ];
 
@@ -86,6 +91,32 @@ fn open_files(node: &Node) -> Option<Finding> {
     // Soft and hard limit, or one for both; what is no number is `infinity`.
     let soft: u64 = limit.split(':').next()?.trim().parse().ok()?;
     (soft < FILES).then(|| node.finds(format!("{service} may open {soft} files")))
+}
+
+/// A unit counts from the next start on; a drop-in of somebody else counts more.
+fn running(site: &Site) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (node, instance) in site
+        .surveyed()
+        .filter(|(node, _)| !node.component.is_apim())
+    {
+        let jvm = match machines::running(node, instance) {
+            Ok(Some(jvm)) => jvm,
+            Ok(None) => continue,
+            Err(unseen) => {
+                found.push(unseen);
+                continue;
+            }
+        };
+        if let Some((Some(soft), _)) = jvm
+            .limits
+            .get("Max open files")
+            .filter(|(soft, _)| soft.is_some_and(|s| s < FILES))
+        {
+            found.push(node.finds(format!("{} runs with {soft} files", node.service)));
+        }
+    }
+    found
 }
 
 /// A time of systemd in whole seconds: `90`, `5min`, `1min 30s`, `500ms`. What is no time never ends: `infinity`.

@@ -3,6 +3,7 @@
 //! Both ends are the same build of the same binary (the controller checks the digest), so these
 //! types carry no versions and no optional history. Nothing in here does anything.
 
+mod capp;
 mod facts;
 mod frame;
 mod heap;
@@ -11,6 +12,7 @@ mod outcome;
 mod step;
 pub mod survey;
 
+pub use capp::Capp;
 pub use facts::Facts;
 pub use frame::{FrameError, MAX_FRAME, decode, encode, frame_length};
 pub use heap::{environment_heap, heap};

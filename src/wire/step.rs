@@ -33,7 +33,7 @@ pub enum Content {
         digest: Digest,
         /// In bytes.
         size: u64,
-        /// The file's name on the controller, for messages.
+        /// Where the file is on the controller.
         name: String,
     },
 }

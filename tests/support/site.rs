@@ -15,6 +15,8 @@ pub struct Change {
     /// What runs on this host too.
     also: Option<String>,
     groups: Option<Vec<String>>,
+    /// Which batch starts its services.
+    batch: Option<usize>,
     variables: Map<String, Value>,
     /// Merged over the parameters of every call of a module.
     calls: BTreeMap<String, Value>,
@@ -105,6 +107,9 @@ impl Change {
             host.calls.extend(more.iter().cloned());
             if let Some(groups) = &self.groups {
                 host.groups.clone_from(groups);
+            }
+            if let Some(batch) = self.batch {
+                host.batches.values_mut().for_each(|number| *number = batch);
             }
             host.variables.extend(self.variables.clone());
             host.ahead_ms = Some(self.ahead_ms);
@@ -240,6 +245,7 @@ fn survey(site: &Site, host: &str) -> Value {
             let mut instance = instance.clone();
             instance["name"] = node.service.clone().into();
             instance["home"] = node.home.clone().into();
+            instance["release"] = node.release.clone().into();
             let first = site.peers(node).iter().all(|peer| peer.host > node.host);
             let role = if first { "Active" } else { "Passive" };
             let body = format!("{{\"haStatus\":\"{role}\"}}");
@@ -251,6 +257,14 @@ fn survey(site: &Site, host: &str) -> Value {
         })
         .collect();
     survey["instances"] = instances.into();
+    let asked = apim_deploy::rules::request(site, host).databases;
+    let databases: Vec<Value> = asked.into_iter().map(|asked| {
+        let empty = serde_json::json!({"known": {"exists": false, "charset": "", "collation": "", "tables": [], "contents": {}}});
+        let schemas: Map<String, Value> = asked.schemas.into_keys().map(|name| (name, empty.clone())).collect();
+        let server = serde_json::json!({"known": {"version": "10.11.6-MariaDB", "max_connections": 1000, "connections": 1}});
+        serde_json::json!({"engine": asked.engine, "server": server, "schemas": schemas})
+    }).collect();
+    survey["databases"] = databases.into();
     survey
 }
 

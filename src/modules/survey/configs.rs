@@ -1,6 +1,7 @@
 //! Configuration files: whether they are what was rendered, and a few of their values.
 
 use super::files::Files;
+use super::service::Environment;
 use crate::system::{FileKind, Result, hex};
 use crate::wire::Failure;
 use crate::wire::survey::{Config, ConfigRequest, Seen};
@@ -9,14 +10,23 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use toml_edit::{DocumentMut, Item, Table};
 
-pub fn look(files: &Files<'_>, home: &Path, asked: &ConfigRequest) -> Config {
+pub fn look(
+    files: &Files<'_>,
+    home: &Path,
+    environment: &Environment,
+    asked: &ConfigRequest,
+) -> Config {
     let path = home.join(&asked.path);
     let document = document(files, &path);
     let values = |keys: &[String]| -> BTreeMap<_, _> {
         let value = |key: &String| Some((key.clone(), value(document.as_ref().ok()?, key)?));
         keys.iter().filter_map(value).collect()
     };
-    let digest = |(key, value): (String, String)| (key, hex(&Sha256::digest(value)));
+    // A key that stands in the environment stays there: only its digest leaves.
+    let digest = |(key, value): (String, String)| {
+        let value = environment.resolved(&value);
+        (key, hex(&Sha256::digest(value)))
+    };
     Config {
         file: files.path(&path),
         folder: files.path(path.parent().unwrap_or(home)),

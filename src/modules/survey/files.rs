@@ -1,8 +1,10 @@
 //! Files: owners, modes, digests, and a bounded walk for what is wrong with them.
 
 use super::in_time;
-use crate::system::{FileKind, Meta, Result, System};
+use crate::system::{FileKind, Meta, Result, System, failed};
+use crate::wire::{Capp, Failure};
 use crate::wire::survey::{Folder, FolderEntry, Offenders, PathFacts, PathKind};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Files, as the user of a service has them.
@@ -72,12 +74,22 @@ impl<'a> Files<'a> {
             }
             _ => None,
         };
+        let is_capp = path.extension().is_some_and(|end| end == "car");
         Ok(FolderEntry {
+            capp: sha256
+                .as_ref()
+                .filter(|_| is_capp)
+                .map(|_| self.capp(&path).into()),
             name,
             kind: meta.as_ref().map_or(PathKind::Missing, |m| kind(m.kind)),
             size: meta.map_or(0, |m| m.size),
             sha256,
         })
+    }
+
+    fn capp(&self, path: &Path) -> Result<Capp> {
+        let file = File::open(self.system.locate(path)).map_err(|e| failed("read", path, &e))?;
+        Capp::read(file).map_err(|why| Failure::new(format!("{}: {why}", path.display())))
     }
 
     /// The direct children whose name begins so.
@@ -224,6 +236,23 @@ mod tests {
         assert_eq!((all.foreign, all.open), (2, 0), "a link is nobody's");
         assert_eq!(walk("conf").seen, 2);
         assert_eq!(walk("none").seen, 0);
+    }
+
+    #[test]
+    fn an_archive_of_mi_says_what_it_brings() {
+        const STOCK: &[u8] = include_bytes!("../../../tests/fixtures/capps/stock_1.0.0.car");
+        let dir = tempfile::tempdir().unwrap();
+        for (name, bytes) in [("stock.car", STOCK), ("half.car", &STOCK[..99]), ("x.zip", STOCK)] {
+            std::fs::write(dir.path().join(name), bytes).unwrap();
+        }
+        let system = System::under(dir.path(), vec![]);
+        let folder = Files::of(&system, None).folder(Path::new("/"));
+        let entries = folder.entries.known().unwrap();
+        let capp = |name: &str| entries.iter().find(|e| e.name == name).unwrap().capp.as_ref();
+        let stock = capp("stock.car").unwrap().known().unwrap();
+        assert_eq!((&*stock.name, &*stock.artifacts[0]), ("Stock", "StockAPI"));
+        assert!(capp("half.car").unwrap().why().unwrap().contains("no archive"));
+        assert_eq!(capp("x.zip"), None);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub fn look(scene: &Scene<'_>, asked: &InstanceRequest) -> Instance {
         configs: asked
             .configs
             .iter()
-            .map(|c| configs::look(&files, &asked.home, c))
+            .map(|c| configs::look(&files, &asked.home, &environment, c))
             .collect(),
         keystores: asked
             .keystores

@@ -126,6 +126,15 @@ impl Environment {
         self.0.get("PATH").map_or(DEFAULT, String::as_str)
     }
 
+    /// What a setting means: `$env{NAME}` is the variable's value. What is not there stays as it is written.
+    pub fn resolved<'v>(&'v self, setting: &'v str) -> &'v str {
+        let name = setting
+            .strip_prefix("$env{")
+            .and_then(|s| s.strip_suffix('}'));
+        let value = name.and_then(|name| self.0.get(name));
+        value.map_or(setting, String::as_str)
+    }
+
     fn max_heap(&self) -> Option<u64> {
         environment_heap(|name| self.0.get(name).map(String::as_str))
     }
@@ -177,7 +186,8 @@ mod tests {
         assert_eq!(environment.java_home(), Some("/jdk/21".into()));
         assert_eq!(environment.max_heap(), Some(2 << 30));
         assert_eq!(environment.path(), "/bin");
-        assert_eq!(environment.0["DB"], "x y");
+        assert_eq!(environment.resolved("$env{DB}"), "x y");
+        assert_eq!(environment.resolved("$env{NONE}"), "$env{NONE}");
         assert_eq!(environment.0["JAVA_OPTS"], "-Da=b -Dc");
     }
 

@@ -1,6 +1,7 @@
 //! What one host looked like.
 
 use super::Seen;
+use crate::wire::Capp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -410,6 +411,9 @@ pub struct FolderEntry {
     pub size: u64,
     /// Of files up to 64 MiB.
     pub sha256: Option<String>,
+    /// Of files whose name ends with `.car`.
+    #[serde(default)]
+    pub capp: Option<Seen<Capp>>,
 }
 
 /// The worst of a bounded walk.

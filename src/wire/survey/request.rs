@@ -94,7 +94,7 @@ pub struct ConfigRequest {
     /// Dotted keys whose values are told (`server.hostname`). Never name a secret here.
     #[serde(default)]
     pub keys: Vec<String>,
-    /// Dotted keys of which only the value's sha256 is told: for long random keys
+    /// Dotted keys of which only the value's sha256 is told, that of the variable for `$env{NAME}`: for long random keys
     /// (`encryption.key`), since the digest of a password can be guessed.
     #[serde(default)]
     pub digests: Vec<String>,
