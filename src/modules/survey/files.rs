@@ -2,8 +2,8 @@
 
 use super::in_time;
 use crate::system::{FileKind, Meta, Result, System, failed};
-use crate::wire::{Capp, Failure};
 use crate::wire::survey::{Folder, FolderEntry, Offenders, PathFacts, PathKind};
+use crate::wire::{Capp, Failure};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -242,16 +242,33 @@ mod tests {
     fn an_archive_of_mi_says_what_it_brings() {
         const STOCK: &[u8] = include_bytes!("../../../tests/fixtures/capps/stock_1.0.0.car");
         let dir = tempfile::tempdir().unwrap();
-        for (name, bytes) in [("stock.car", STOCK), ("half.car", &STOCK[..99]), ("x.zip", STOCK)] {
+        for (name, bytes) in [
+            ("stock.car", STOCK),
+            ("half.car", &STOCK[..99]),
+            ("x.zip", STOCK),
+        ] {
             std::fs::write(dir.path().join(name), bytes).unwrap();
         }
         let system = System::under(dir.path(), vec![]);
         let folder = Files::of(&system, None).folder(Path::new("/"));
         let entries = folder.entries.known().unwrap();
-        let capp = |name: &str| entries.iter().find(|e| e.name == name).unwrap().capp.as_ref();
+        let capp = |name: &str| {
+            entries
+                .iter()
+                .find(|e| e.name == name)
+                .unwrap()
+                .capp
+                .as_ref()
+        };
         let stock = capp("stock.car").unwrap().known().unwrap();
         assert_eq!((&*stock.name, &*stock.artifacts[0]), ("Stock", "StockAPI"));
-        assert!(capp("half.car").unwrap().why().unwrap().contains("no archive"));
+        assert!(
+            capp("half.car")
+                .unwrap()
+                .why()
+                .unwrap()
+                .contains("no archive")
+        );
         assert_eq!(capp("x.zip"), None);
     }
 
