@@ -213,6 +213,7 @@ modules! {
     service_catalog::ServiceCatalog,
     set_fact::SetFact,
     shell::Shell,
+    si_roles::SiRoles,
     stat::Stat,
     survey::Survey,
     systemd::Systemd,

@@ -1,6 +1,7 @@
 //! What an answer makes of its host.
 
 use super::Rollout;
+use super::asks::TAKE_OUTS;
 use super::ending::Standing;
 use super::host::{Stage, Then, With};
 use super::words::{Action, How, Needs, Work};
@@ -10,9 +11,6 @@ use std::time::Duration;
 const PUT_BACKS: u8 = 3;
 /// How often a soak may begin again.
 const SOAK_RESTARTS: u8 = 3;
-/// How often a host is taken out again after its drains were refused or forgotten.
-pub(super) const TAKE_OUTS: u8 = 3;
-
 impl Rollout {
     pub(super) fn ended(
         &mut self,
@@ -42,6 +40,7 @@ impl Rollout {
             // A second answer, or one that nobody waits for.
             _ => return,
         }
+        self.hosts[at].overtook = self.look.is_asked;
         self.wake_those_who_wait();
     }
 
@@ -93,18 +92,6 @@ impl Rollout {
         }
     }
 
-    /// Wants a bad host out, if that was not tried too often.
-    pub(super) fn leave(&mut self, at: usize, why: &str) {
-        let host = &mut self.hosts[at];
-        if host.attempts < TAKE_OUTS {
-            host.stage = Stage::Leaving { waits: false };
-        } else {
-            host.settle(Standing::Failing {
-                why: why.to_owned(),
-            });
-        }
-    }
-
     fn changed(&mut self, at: usize, how: How, actions: &mut Vec<Action>) {
         match how {
             How::Well => self.put_back(at, With::New, actions),
@@ -123,13 +110,6 @@ impl Rollout {
         }
     }
 
-    pub(super) fn put_back(&mut self, at: usize, with: With, actions: &mut Vec<Action>) {
-        let host = &mut self.hosts[at];
-        host.stage = Stage::Returning { with, tries: 1 };
-        let host = host.name.clone();
-        actions.push(Action::PutBack { host });
-    }
-
     fn put_back_ended(
         &mut self,
         at: usize,
@@ -139,6 +119,7 @@ impl Rollout {
     ) {
         match how {
             How::Well => self.is_back(at, with, actions),
+            How::Held { .. } if with == With::Untouched && self.may_wait_again(at) => {}
             How::Held { by } => {
                 let new = matches!(with, With::New | With::StillNew);
                 if with == With::New {
@@ -166,6 +147,7 @@ impl Rollout {
     fn is_back(&mut self, at: usize, with: With, actions: &mut Vec<Action>) {
         let why = self.hosts[at].why.clone();
         match with {
+            With::Untouched if self.may_wait_again(at) => {}
             With::Untouched => self.hosts[at].settle(Standing::Untouched { why }),
             With::Old => self.hosts[at].settle(Standing::RolledBack { why }),
             With::StillNew => self.hosts[at].settle(Standing::Done),
@@ -173,16 +155,16 @@ impl Rollout {
         }
     }
 
-    fn soak(&mut self, at: usize, restarts: u8, actions: &mut Vec<Action>) {
+    /// It was given back because somebody else wanted it out, and nothing was done to it: it may be begun
+    /// once more, later.
+    fn may_wait_again(&mut self, at: usize) -> bool {
         let host = &mut self.hosts[at];
-        host.stage = Stage::Soaking { restarts };
-        let time = if host.canary {
-            self.policy.canary_soak
-        } else {
-            self.policy.min_healthy_time
-        };
-        let host = host.name.clone();
-        actions.push(Action::Soak { host, time });
+        let may = self.halt.is_none() && host.why.is_none() && host.attempts < TAKE_OUTS;
+        if may {
+            host.stage = Stage::Waiting;
+            host.canary = false;
+        }
+        may
     }
 
     fn soaked(&mut self, at: usize, restarts: u8, how: How, actions: &mut Vec<Action>) {

@@ -2,6 +2,7 @@
 //! never across zones (I8).
 
 use super::Rollout;
+use super::ending::Standing;
 use super::host::{Host, Stage};
 use super::policy::FirstInstall;
 use super::service::{Service, refusal};
@@ -31,8 +32,7 @@ enum Rank {
 impl Rollout {
     pub(super) fn next_batch(&self) -> Batch {
         let forgotten = self.all(|h| {
-            h.needs == Needs::Nothing
-                && h.is_settled()
+            h.stage == Stage::Settled(Standing::Same)
                 && h.attempts == 0
                 && h.is_drained_by_us()
                 && h.is_healthy()
@@ -118,11 +118,16 @@ impl Rollout {
             let held = self.all(|h| h.is_waiting() && h.held_by().is_some());
             let who: Vec<_> = held.iter().map(|at| self.hosts[*at].complaint()).collect();
             let who = who.join(", ");
-            return Batch::Blocked(format!("{zone} must be finished before another zone: {who}"));
+            return Batch::Blocked(format!(
+                "{zone} must be finished before another zone: {who}"
+            ));
         };
         // A leader goes alone, when its followers are settled.
         let leads = |at: &usize| rank(&self.hosts[*at]) == Rank::Leader;
-        let until = candidates.iter().position(leads).unwrap_or(candidates.len());
+        let until = candidates
+            .iter()
+            .position(leads)
+            .unwrap_or(candidates.len());
         let size = if self.is_canary_due() {
             self.policy.canary
         } else {
@@ -136,7 +141,7 @@ impl Rollout {
     }
 
     pub(super) fn is_canary_due(&self) -> bool {
-        !self.canary_sent && self.policy.canary > 0
+        self.policy.canary > 0 && !self.hosts.iter().any(|h| h.canary)
     }
 
     fn spared(&self, candidates: &[usize], size: usize) -> Batch {

@@ -39,23 +39,42 @@ pub enum Standing {
     /// New state, soaked, in rotation.
     Done,
     /// Old state, in rotation: not begun, or put back before anything was done to it.
-    Untouched { why: Option<String> },
+    Untouched {
+        why: Option<String>,
+    },
     /// Old state again, in rotation.
-    RolledBack { why: Option<String> },
+    RolledBack {
+        why: Option<String>,
+    },
     /// Its steps failed while it went on serving.
-    Failed { why: String },
+    Failed {
+        why: String,
+    },
     /// It has no old state, and did not reach the new one.
-    NotInstalled { why: String },
+    NotInstalled {
+        why: String,
+    },
     /// Broken: it stays out.
-    Quarantined { why: String },
+    Quarantined {
+        why: String,
+    },
     /// Proved bad, and could not be taken out.
-    Failing { why: String },
+    Failing {
+        why: String,
+    },
     /// It was done, then stopped serving.
-    Sick { why: String },
+    Sick {
+        why: String,
+    },
     /// Intact, and could not be put back.
-    Stranded { why: String },
+    Stranded {
+        why: String,
+    },
     /// Somebody else keeps it out.
-    Held { by: String, new: bool },
+    Held {
+        by: String,
+        new: bool,
+    },
     Unreachable,
 }
 
@@ -71,7 +90,7 @@ impl fmt::Display for Standing {
             Self::Failed { why } => write!(f, "failed, and never taken away: {why}"),
             Self::NotInstalled { why } => write!(f, "not installed: {why}"),
             Self::Quarantined { why } => write!(f, "quarantined, stays drained: {why}"),
-            Self::Failing { why } => write!(f, "bad, and still in rotation: {why}"),
+            Self::Failing { why } => write!(f, "proved bad, and not taken out: {why}"),
             Self::Sick { why } => write!(f, "changed, then stopped serving: {why}"),
             Self::Stranded { why } => write!(f, "intact, and still drained: {why}"),
             Self::Held { by, new: true } => write!(f, "changed, and drained by {by}"),
@@ -82,15 +101,25 @@ impl fmt::Display for Standing {
 }
 
 impl Standing {
+    fn is_good(&self) -> bool {
+        matches!(self, Self::Same | Self::Done)
+    }
+
     fn needs_person(&self) -> bool {
         matches!(
             self,
-            Self::Quarantined { .. } | Self::Failing { .. } | Self::Sick { .. } | Self::Stranded { .. }
+            Self::Quarantined { .. }
+                | Self::Failing { .. }
+                | Self::Sick { .. }
+                | Self::Stranded { .. }
         )
     }
 
     pub(super) fn is_new(&self) -> bool {
-        matches!(self, Self::Done | Self::Sick { .. } | Self::Held { new: true, .. })
+        matches!(
+            self,
+            Self::Done | Self::Sick { .. } | Self::Held { new: true, .. }
+        )
     }
 }
 
@@ -110,7 +139,10 @@ impl Rollout {
         }
         Ending {
             verdict: self.verdict(),
-            hosts: self.standings().map(|(h, s)| (h.name.clone(), s.clone())).collect(),
+            hosts: self
+                .standings()
+                .map(|(h, s)| (h.name.clone(), s.clone()))
+                .collect(),
             ledger: self.ledger.clone(),
         }
     }
@@ -127,8 +159,7 @@ impl Rollout {
         if self.standings().any(|(_, s)| s.needs_person()) || self.is_stuck() {
             return Verdict::NeedsPerson { why };
         }
-        let good = |s: &Standing| matches!(s, Standing::Same | Standing::Done);
-        if self.halt.is_none() && self.standings().all(|(_, s)| good(s)) {
+        if self.halt.is_none() && self.standings().all(|(_, s)| s.is_good()) {
             return Verdict::Done;
         }
         if self.interrupted {
@@ -152,8 +183,7 @@ impl Rollout {
 
     /// The way back was to be gone, and was not to its end.
     fn is_stuck(&self) -> bool {
-        self.stuck.is_some()
-            || (self.is_unwinding() && self.holds_new())
+        self.stuck.is_some() || (self.is_unwinding() && self.holds_new())
     }
 
     /// One sentence; what became of the hosts is told by their standings.
@@ -163,10 +193,20 @@ impl Rollout {
             let why = h.why.as_ref()?;
             Some(format!("{}: {why}", h.name))
         });
-        let mut why = halt.map(ToOwned::to_owned).or(failed).unwrap_or_default();
+        let odd = || {
+            let (host, standing) = self.standings().find(|(_, s)| !s.is_good())?;
+            Some(format!("{}: {standing}", host.name))
+        };
+        let halt = halt.map(ToOwned::to_owned);
+        let mut why = halt.or(failed).or_else(odd).unwrap_or_default();
         if let Some(stuck) = &self.stuck {
             why.push_str("; the way back ended early: ");
             why.push_str(stuck);
+        } else if self.is_stuck() {
+            let new = self.standings().filter(|(_, s)| s.is_new());
+            let new: Vec<_> = new.map(|(h, _)| h.name.as_str()).collect();
+            why.push_str("; no way back for ");
+            why.push_str(&new.join(", "));
         }
         why
     }

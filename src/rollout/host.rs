@@ -17,9 +17,15 @@ pub(super) struct Host {
     pub sight: Option<Sight>,
     /// It served at some look, so that it is news when it no longer does.
     pub served: bool,
+    /// It answered while a look was on its way, which may be older than what it answered.
+    pub overtook: bool,
+    /// Looks in a row at which it did not, of its own accord.
+    pub absent: u8,
     /// Somebody missed it when it was taken out.
     pub missed: bool,
     pub canary: bool,
+    /// The way back was tried.
+    pub restored: bool,
     /// How often it was taken out.
     pub attempts: u8,
     /// Why it failed first.
@@ -90,8 +96,11 @@ impl From<Found> for Host {
             stage: Stage::Waiting,
             sight: None,
             served: false,
+            overtook: false,
+            absent: 0,
             missed: false,
             canary: false,
+            restored: false,
             attempts: 0,
             why: None,
         }
@@ -124,11 +133,34 @@ impl Host {
         )
     }
 
+    /// It proved bad, and may look healthy all the same.
+    fn is_bad(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Leaving { .. }
+                | Stage::Settled(
+                    Standing::Quarantined { .. }
+                        | Standing::Failing { .. }
+                        | Standing::NotInstalled { .. }
+                )
+        )
+    }
+
     /// Whether the service can count on it (I1).
     pub fn serves(&self) -> bool {
         self.needs != Needs::Unreachable
             && !self.is_away()
+            && !self.is_bad()
             && self.sight.as_ref().is_some_and(Sight::serves)
+    }
+
+    /// It served, nobody asked anything of it, and it serves no longer.
+    pub fn has_fallen(&self) -> bool {
+        self.served
+            && !self.overtook
+            && !self.is_under_way()
+            && !self.serves()
+            && self.held_by().is_none()
     }
 
     pub fn helps(&self) -> bool {
@@ -180,16 +212,13 @@ impl Host {
         self.is_under_way() && !matches!(self.stage, Stage::Drained(_) | Stage::Leaving { .. })
     }
 
-    pub fn wants_look(&self) -> bool {
-        matches!(
-            self.stage,
-            Stage::Drained(_) | Stage::Leaving { waits: false }
-        )
+    pub fn is_unwanted(&self) -> bool {
+        matches!(self.stage, Stage::Leaving { waits: false })
     }
 
-    /// It was changed, and there is an old state.
+    /// It was changed, there is an old state, and that was not tried yet.
     pub fn can_go_back(&self) -> bool {
-        self.installed && self.needs == Needs::Change
+        self.installed && self.needs == Needs::Change && !self.restored
     }
 
     pub fn settle(&mut self, standing: Standing) {

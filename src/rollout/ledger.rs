@@ -19,7 +19,9 @@ impl Ledger {
     }
 
     pub(super) fn finish(&mut self, host: &str) {
-        self.finished.push(host.to_owned());
+        if !self.finished.iter().any(|h| h == host) {
+            self.finished.push(host.to_owned());
+        }
     }
 
     /// It has its old state again, or lost the new one.

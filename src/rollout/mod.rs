@@ -1,12 +1,61 @@
-//! WHEN: which host of a serving cluster is changed next, and what happens when that goes wrong.
+//! WHEN: which host of a serving cluster is changed next, and what happens if that goes wrong.
+//!
+//! A rollout is told what is true and answers what to do; it has no clock, no network and no chance in it, so every
+//! schedule can be played before it happens to anybody (`tests/rollout`). What it means to drain, change or probe a
+//! host is its driver's business. One rollout is one tier: the hosts of one play. Tiers follow one another and hand
+//! on a [`Ledger`].
+//!
+//! # The story
+//!
+//! [`Rollout::begin`] takes the hosts as a dry run [`Found`] them. Those that need nothing disruptive converge side
+//! by side while they serve. Then, batch by batch:
+//!
+//! ```text
+//!           look        look                                       again at most 3 times
+//!            |           |                                              +----+
+//! Waiting ---+-> TakeOut +-> Change ----------> PutBack ----------> Soak <---+ --> Done
+//!    ^            |      |      | failed              (new state)       | failed
+//!    |     refused|      |      v                                       v
+//!    |            |      |   look -> Restore <----------- look <- TakeOut <- look
+//!    |            v      v              | failed          (still out?)
+//!    +-------- PutBack (as it was)      |   +-> PutBack (old state) --> RolledBack
+//!                                       v
+//!                                 Quarantined: stays out
+//! ```
+//!
+//! 1. **Nobody is taken out without a look** ([`Action::Observe`]) at all hosts and balancers that is at most 10
+//!    seconds old, and nobody is stopped without another one: it must still be out everywhere, nobody else may want it
+//!    out, and enough others must still serve. What may pass by itself is looked at three times.
+//! 2. **Who goes next**: first installs; the canary; then the ramp of [`Policy::serial`]. Weak hosts first, as they
+//!    take nothing away; leaders last and alone; zone after zone, never across. What the service can spare caps it
+//!    ([`Policy::needed`], [`Policy::max_unavailable`]).
+//! 3. **A batch goes out as a whole** before any of it is stopped, so that no request moves to the next victim. Then
+//!    its hosts are changed side by side.
+//! 4. **A host that fails** before it was stopped goes back as it was. After that its old state is restored, once. If
+//!    that fails too it stays out: a host that proved bad is never put back.
+//! 5. **A failure counts** once per host, whatever it was and over all tiers, and the policy decides: begin nobody
+//!    else, go on while the budget lasts, or take the finished hosts back, newest first, by the same steps. Whatever
+//!    halts it, hosts under way are finished first and intact hosts are put back.
+//! 6. **It ends** with a [`Verdict`] and a [`Standing`] for every host. It says [`Verdict::Done`] only after a last
+//!    look at which all hosts serve.
+//!
+//! # The driver
+//!
+//! carries out every action, those of one answer at the same time, and reports each once per host
+//! ([`Observation`]), also what failed or ran out of time. It may report [`Observation::Worse`] and
+//! [`Observation::Stop`] at any time. The rollout can be kept (serde) after each [`Rollout::hear`]; whoever reads it
+//! again looks at the hosts before it goes on.
 
 mod answers;
+mod asks;
 mod batch;
+mod drained;
 mod ending;
 mod halt;
 mod host;
 mod ledger;
 mod look;
+mod next;
 mod policy;
 mod service;
 mod words;
@@ -14,9 +63,7 @@ mod words;
 pub use ending::{Ending, Standing, Verdict};
 pub use ledger::Ledger;
 pub use policy::{FirstInstall, OnFailure, Policy};
-pub use words::{
-    Action, Drain, Found, How, Needs, Observation, Rotation, Seen, Sight, Work,
-};
+pub use words::{Action, Drain, Found, How, Needs, Observation, Rotation, Seen, Sight, Work};
 
 use halt::Halt;
 use host::{Host, Stage, Then, With};
@@ -33,7 +80,6 @@ pub struct Rollout {
     /// How many of the ledger's finished hosts were finished by earlier tiers.
     inherited: usize,
     look: Look,
-    canary_sent: bool,
     /// Batches begun, without the canary and first installs.
     batches: usize,
     halt: Option<Halt>,
@@ -54,7 +100,6 @@ impl Rollout {
             inherited: ledger.finished.len(),
             ledger,
             look: Look::default(),
-            canary_sent: false,
             batches: 0,
             halt: None,
             interrupted: false,
@@ -124,12 +169,13 @@ impl Rollout {
         if self.look.is_asked {
             return;
         }
-        if self.wants_look() {
-            return self.look(actions);
-        }
-        if !self.hosts.iter().any(Host::is_under_way) {
-            self.is_finished = true;
-            actions.push(Action::Finish(self.ending()));
+        match self.next() {
+            Next::Answers => {}
+            Next::Look => self.look(Duration::ZERO, actions),
+            Next::End => {
+                self.is_finished = true;
+                actions.push(Action::Finish(self.ending()));
+            }
         }
     }
 
@@ -144,23 +190,37 @@ impl Rollout {
         }
     }
 
-    fn wants_look(&self) -> bool {
-        if self.hosts.iter().any(|h| matches!(h.stage, Stage::Draining(_))) {
-            return false;
+    fn next(&self) -> Next {
+        let (mut look, mut answers) = (false, false);
+        for host in &self.hosts {
+            match host.stage {
+                // The whole batch is out before a look decides about it.
+                Stage::Draining(_) => return Next::Answers,
+                Stage::Drained(_) | Stage::Leaving { waits: false } => look = true,
+                Stage::Waiting | Stage::Settled(_) => {}
+                _ => answers = true,
+            }
         }
-        if self.hosts.iter().any(Host::wants_look) {
-            return true;
-        }
-        if self.hosts.iter().any(Host::is_under_way) {
-            return false;
-        }
-        match self.halt {
+        let more = match self.halt {
             None => !self.is_over,
             Some(_) => self.is_unwinding() && self.next_to_unwind().is_some(),
+        };
+        match (look, answers) {
+            (true, _) => Next::Look,
+            (_, true) => Next::Answers,
+            _ if more => Next::Look,
+            _ => Next::End,
         }
     }
 
     fn has_failures(&self) -> bool {
         self.hosts.iter().any(|h| h.why.is_some())
     }
+}
+
+/// What a rollout waits for.
+enum Next {
+    Answers,
+    Look,
+    End,
 }

@@ -94,7 +94,7 @@ impl Sight {
 }
 
 /// The kinds of action that have an answer per host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Work {
     Converge,
     TakeOut,
