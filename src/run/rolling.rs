@@ -3,26 +3,31 @@
 use super::play::Run;
 use super::roll::{self, Cluster, Roll};
 use crate::event::{Ended, Event};
-use crate::plan::{HostState, World};
+use crate::plan::{HostState, World, assumed_facts};
 use crate::rollout::{Ending, Verdict};
 use crate::source::Problems;
 use crate::wire::Outcome;
 use indexmap::IndexMap;
 use std::sync::Arc;
 
+/// The hosts of a play, whoever this run may touch.
+#[derive(Default)]
+struct Everyone {
+    all: Vec<HostState>,
+    reached: IndexMap<String, HostState>,
+}
+
 impl Run<'_> {
     /// A play that changes nodes which serve: cluster by cluster, each by a rollout of its own.
     pub(super) async fn roll(&mut self, at: usize, mut world: World<'_>) -> Result<(), Problems> {
-        let everyone = self.with_peers(at, &world.play_hosts).await;
-        let ours = std::mem::take(&mut world.play_hosts);
-        world.play_hosts.clone_from(&ours);
+        let ours = world.play_hosts.clone();
         world.begin(ours.clone());
-        let states: Vec<HostState> = everyone.values().cloned().collect();
-        for cluster in roll::read(&world, &states)? {
+        let everyone = self.everyone(at, &ours).await;
+        for cluster in roll::read(&world, &everyone.all)? {
             if !cluster.hosts.iter().any(|host| ours.contains(host)) {
                 continue;
             }
-            self.roll_cluster(at, &world, &cluster, &ours, &everyone)
+            self.roll_cluster(at, &world, &cluster, &ours, &everyone.reached)
                 .await;
             if self.stopped.is_some() {
                 break;
@@ -31,24 +36,29 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The hosts of the play, and those that `--limit` left out: they are asked, and never touched.
-    async fn with_peers(&self, at: usize, ours: &[String]) -> IndexMap<String, HostState> {
-        let Some(like) = ours.first() else {
-            return IndexMap::new();
-        };
+    /// The hosts of the play, and those that `--limit` left out: they are asked, and never touched. Who cannot be reached
+    /// is of the cluster all the same: it must not count as smaller than it is.
+    async fn everyone(&self, at: usize, ours: &[String]) -> Everyone {
         let known = self.prepared.all_hosts();
-        let mut everyone = IndexMap::new();
+        let mut everyone = Everyone::default();
         for host in self.prepared.everyone_of(at) {
-            if let Some(state) = self.states.get(&host) {
-                everyone.insert(host, state.clone());
-            } else if !known.contains(&host)
-                && let Ok(greeting) = self.fleet.meet(&host, like).await
-            {
-                let state = HostState::new(&host, &greeting.facts, greeting.due);
-                everyone.insert(host, state);
-            }
+            let state = match (self.states.get(&host), ours.first()) {
+                (Some(state), _) => Some(state.clone()),
+                (None, Some(like)) if !known.contains(&host) => self.meet(&host, like).await,
+                (None, _) => None,
+            };
+            let assumed = || HostState::new(&host, &assumed_facts(&host), vec![]);
+            everyone.all.push(state.clone().unwrap_or_else(assumed));
+            everyone
+                .reached
+                .extend(state.map(|state| (host.clone(), state)));
         }
         everyone
+    }
+
+    async fn meet(&self, host: &str, like: &str) -> Option<HostState> {
+        let greeting = self.fleet.meet(host, like).await.ok()?;
+        Some(HostState::new(host, &greeting.facts, greeting.due))
     }
 
     async fn roll_cluster(
@@ -57,7 +67,7 @@ impl Run<'_> {
         world: &World<'_>,
         cluster: &Cluster,
         ours: &[String],
-        everyone: &IndexMap<String, HostState>,
+        reached: &IndexMap<String, HostState>,
     ) {
         let tally = &self.tally;
         let count = |host: &str, task: u32, outcome: &Outcome, ignored: bool| {
@@ -70,7 +80,7 @@ impl Run<'_> {
             &count,
             cluster,
             ours.to_vec(),
-            everyone.clone(),
+            reached.clone(),
         );
         let rolled = roll.roll(std::mem::take(&mut self.ledger)).await;
         for (name, state) in rolled.states {
@@ -130,9 +140,8 @@ impl Run<'_> {
             };
             world.play_hosts.retain(|h| self.states.contains_key(h));
             world.begin(world.play_hosts.clone());
-            let everyone = self.with_peers(at, &world.play_hosts).await;
-            let states: Vec<HostState> = everyone.values().cloned().collect();
-            let clusters = roll::read(&world, &states).map_err(|p| p.render(false))?;
+            let everyone = self.everyone(at, &world.play_hosts).await;
+            let clusters = roll::read(&world, &everyone.all).map_err(|p| p.render(false))?;
             let cluster = clusters.iter().find(|c| c.hosts.contains(host));
             let Some(cluster) = cluster else {
                 return Err(format!("{host} is in no cluster"));
@@ -144,7 +153,7 @@ impl Run<'_> {
                 &|_, _, _, _| {},
                 cluster,
                 vec![],
-                everyone,
+                everyone.reached,
             );
             roll.go_back(host).await?;
         }
