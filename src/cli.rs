@@ -103,6 +103,16 @@ Examples:
   apim-deploy restart standard-ha -i prod.yaml -l mi
   apim-deploy restart standard-ha -i prod.yaml -l apim-2 --check")]
     Restart(RunArgs),
+    /// Show every node: its release, whether it serves, its place in the balancer's rotation, what a run would change
+    #[command(after_help = "\
+Asks what a rollout asks before it acts, and changes nothing.
+
+Examples:
+  apim-deploy status standard-ha -i prod.yaml
+  apim-deploy status standard-ha -i prod.yaml -l mi --output json
+
+Exit codes: 0 everything could be asked, 2 the input is wrong, 3 a host refused us, 5 a host could not be reached.")]
+    Status(StatusArgs),
     /// Bring tenants with clusters of their own, look at them, take them away
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
@@ -220,6 +230,14 @@ struct CheckArgs {
 }
 
 #[derive(Debug, Args)]
+struct StatusArgs {
+    #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
 struct PlanArgs {
     #[command(flatten)]
     input: InputArgs,
@@ -250,6 +268,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run(&args).into(),
         Command::Plan(args) => plan(args).into(),
         Command::Restart(args) => restart(&args).into(),
+        Command::Status(args) => status(&args).into(),
         Command::Lint(args) => lint(&args).into(),
         Command::Check(args) => check(&args).into(),
         Command::Tenant(command) => tenant::main(&command).into(),
@@ -284,6 +303,26 @@ fn restart(args: &RunArgs) -> Exit {
         ..options(&args.input, &args.output)
     };
     match carry_out(options, &args.output) {
+        Ok((ended, _)) => Exit::from(&ended),
+        Err(exit) => exit,
+    }
+}
+
+fn status(args: &StatusArgs) -> Exit {
+    let options = options(&args.input, &args.output);
+    let prepared = match Prepared::new(Options {
+        check: true,
+        ..options
+    }) {
+        Ok(prepared) => prepared,
+        Err(problems) => return refuse(&problems),
+    };
+    let seen = tell(
+        &args.output,
+        prepared.scrub(),
+        async |worker, teller, stop| run::status(&prepared, worker, teller, stop).await,
+    );
+    match seen {
         Ok((ended, _)) => Exit::from(&ended),
         Err(exit) => exit,
     }

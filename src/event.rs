@@ -80,9 +80,44 @@ pub enum Event {
     Judged(Judgement),
     /// How every tenant of the inventory is.
     Tenants(Vec<TenantState>),
+    /// How every node of the clusters is.
+    Nodes(Vec<NodeStatus>),
     RunEnded {
         recap: Recap,
     },
+}
+
+/// A node as a rollout would find it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeStatus {
+    pub cluster: String,
+    pub host: String,
+    /// The release that its link names; `None` when nothing is installed or nobody could ask.
+    pub release: Option<String>,
+    /// Why it does not serve; `None` when it does.
+    pub fault: Option<String>,
+    pub leads: bool,
+    /// By balancer.
+    pub rotation: Vec<(String, InRotation)>,
+    /// What a run would change on it, in its own words; `None` when nobody could ask.
+    pub pending: Option<Vec<String>>,
+}
+
+/// Where a node is at one balancer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InRotation {
+    Yes,
+    /// Taken out by a rollout, for this reason; in seconds since the epoch.
+    Drained {
+        reason: String,
+        since: u64,
+    },
+    /// By somebody else.
+    Foreign,
+    /// The balancer does not know the node.
+    Absent,
+    /// The balancer could not be asked.
+    Unknown(String),
 }
 
 /// What a rollout does with a node.

@@ -131,8 +131,8 @@ fn every_command_works() {
                 let help = String::from_utf8(help.stdout).unwrap();
                 assert!(flags.iter().all(|flag| help.contains(flag)));
             }
-            // So are those of a check.
-            ["apim-deploy", "check", rest @ ..] => {
+            // So are those of a check and of a status.
+            ["apim-deploy", "check" | "status", rest @ ..] => {
                 let output = apim_deploy(dir.path(), &[&["lint"], rest].concat());
                 assert_eq!(output.status.code(), Some(0), "{rest:?}");
             }
@@ -346,7 +346,9 @@ fn wanted_files(tasks: &str) -> Vec<String> {
                 .strip_prefix("src: ")
                 .or(line.trim().strip_prefix("pack: "))
         })
-        .filter(|name| !name.starts_with('/') && !["deployment.toml", "cluster.conf"].contains(name))
+        .filter(|name| {
+            !name.starts_with('/') && !["deployment.toml", "cluster.conf"].contains(name)
+        })
         .map(|name| name.trim_matches('"').to_owned())
         .collect()
 }

@@ -98,6 +98,10 @@ drain:
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         let standing = self.standing(system)?;
         system.note("standing", standing.word());
+        if let Some(drain) = Drains::read(system)?.get(&self.cluster, &self.node.to_string()) {
+            system.note("reason", drain.reason.as_str());
+            system.note("since", drain.since);
+        }
         let cluster = self.cluster.clone();
         Ok(match (self.state, standing) {
             // Nobody's but the other's to undo, and nothing is sent there already.

@@ -159,6 +159,11 @@ instance:
         };
         let why = why.or_else(|| self.is_too_old(&unit));
         system.note("installed", unit.exists());
+        if let Some(link) = &self.link
+            && let Some(target) = system.read_link(&link.path)?
+        {
+            system.note("release", short(&target));
+        }
         let wanted = self.state == State::Started;
         let stop = !unit.is_down() && (!wanted || why.is_some());
         let start = wanted && (stop || unit.is_down() || unit.is_restarting());

@@ -86,11 +86,14 @@ impl Listener for Board {
                 let text = format!("{name}  {} of {}", words::size(*sent), words::size(*size));
                 self.show(host, &text);
             }
-            Event::Unreachable { host, .. } | Event::HostStopped { host, .. } => self.hide(host),
+            Event::Unreachable { host, .. }
+            | Event::HostStopped { host, .. }
+            | Event::Moved { host, .. } => self.hide(host),
             Event::PlayStarted { .. }
             | Event::BatchStarted { .. }
             | Event::Judged(_)
             | Event::Tenants(_)
+            | Event::Nodes(_)
             | Event::RunEnded { .. } => {
                 let shown: Vec<String> = self.hosts.keys().cloned().collect();
                 for host in shown {

@@ -1,8 +1,8 @@
 //! One JSON object a line, the same events for all. Keys are stable.
 
 use crate::event::{
-    Answer, ClusterState, Event, Health, HostRecap, Judged, Judgement, Listener, Phase, Standing,
-    StepEnded, TenantState, Unjudged,
+    Answer, ClusterState, Event, Health, HostRecap, InRotation, Judged, Judgement, Listener,
+    NodeStatus, Phase, Standing, StepEnded, TenantState, Unjudged,
 };
 use crate::wire::{Failure, Outcome};
 use serde_json::{Value, json};
@@ -64,6 +64,9 @@ pub fn object(event: &Event) -> Option<Value> {
             "why": why,
             "hosts": hosts.iter().map(|(host, what)| (host.clone(), json!(what))).collect::<serde_json::Map<_, _>>(),
         }),
+        Event::Nodes(all) => {
+            json!({"event": "status", "nodes": all.iter().map(node).collect::<Vec<_>>()})
+        }
         Event::HostStopped { host, reason } => {
             json!({"event": "host_stopped", "host": host, "reason": reason})
         }
@@ -122,6 +125,31 @@ fn cluster(cluster: &ClusterState) -> Value {
         "cluster": cluster.name,
         "nodes": nodes.collect::<Vec<_>>(),
         "routes": routes.collect::<Vec<_>>(),
+    })
+}
+
+fn node(node: &NodeStatus) -> Value {
+    let rotation = node.rotation.iter().map(|(balancer, seen)| {
+        let seen = match seen {
+            InRotation::Yes => json!({"state": "in"}),
+            InRotation::Drained { reason, since } => {
+                json!({"state": "drained", "reason": reason, "since": since})
+            }
+            InRotation::Foreign => json!({"state": "drained_by_others"}),
+            InRotation::Absent => json!({"state": "absent"}),
+            InRotation::Unknown(why) => json!({"state": "unknown", "why": why}),
+        };
+        (balancer.clone(), seen)
+    });
+    json!({
+        "cluster": node.cluster,
+        "host": node.host,
+        "release": node.release,
+        "serves": node.fault.is_none(),
+        "fault": node.fault,
+        "leads": node.leads,
+        "rotation": rotation.collect::<serde_json::Map<_, _>>(),
+        "pending": node.pending,
     })
 }
 

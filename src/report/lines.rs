@@ -1,7 +1,7 @@
 //! Plain lines, one event each: for logs, pipes and people without a terminal.
 
 use super::words::{self, Columns};
-use super::{judgement, recap, tenants};
+use super::{judgement, nodes, recap, tenants};
 use crate::event::{Event, Listener, StepEnded};
 use crate::wire::Outcome;
 use console::{StyledObject, style};
@@ -62,7 +62,13 @@ impl Lines {
                 phase,
                 failure,
                 took,
-            } => vec![words::moved(self.columns, host, *phase, failure.as_deref(), *took)],
+            } => vec![words::moved(
+                self.columns,
+                host,
+                *phase,
+                failure.as_deref(),
+                *took,
+            )],
             Event::RolledOut {
                 cluster,
                 ended: _,
@@ -81,6 +87,7 @@ impl Lines {
             }],
             Event::Judged(told) => judgement::table(told),
             Event::Tenants(all) => tenants::table(all),
+            Event::Nodes(all) => nodes::table(all),
             Event::RunEnded { recap } => recap::table(recap, self.columns, self.check),
             Event::Progress { host, text } if self.verbose => {
                 vec![

@@ -5,6 +5,7 @@ mod board;
 mod json;
 mod judgement;
 mod lines;
+mod nodes;
 mod recap;
 mod tenants;
 mod words;

@@ -13,22 +13,8 @@ pub fn table(tenants: &[TenantState]) -> Vec<String> {
         return vec!["the inventory declares no tenant".to_owned()];
     }
     let rows: Vec<[String; 5]> = tenants.iter().map(row).collect();
-    let width = |at: usize| {
-        let cells = rows.iter().map(|row| row[at].chars().count());
-        cells.chain([HEAD[at].len()]).max().unwrap_or(0)
-    };
-    let widths = [0, 1, 2, 3, 4].map(width);
-    let line = |cells: [&str; 5]| {
-        let padded = cells.iter().zip(widths);
-        let padded = padded.map(|(cell, width)| format!("{cell:<width$}"));
-        let line: Vec<String> = padded.collect();
-        line.join("  ").trim_end().to_owned()
-    };
-    let head = style(line(HEAD)).bold().to_string();
-    let rows = rows
-        .iter()
-        .map(|row| line(row.each_ref().map(String::as_str)));
-    let mut lines: Vec<String> = std::iter::once(head).chain(rows).collect();
+    let mut lines = words::columns(&HEAD, &rows);
+    lines[0] = style(&lines[0]).bold().to_string();
     lines.extend(tenants.iter().flat_map(reasons));
     lines
 }

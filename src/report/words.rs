@@ -183,10 +183,13 @@ pub fn rolled_out(
     hosts: &[(String, String)],
 ) -> Vec<String> {
     let head = style("error").red().bold();
-    let mut lines = vec![format!("{head}: the rollout of {cluster} stopped: {}", tame(why))];
-    let rows = hosts.iter().map(|(host, what)| {
-        format!("  {host:<width$} {}", tame(what), width = columns.host)
-    });
+    let mut lines = vec![format!(
+        "{head}: the rollout of {cluster} stopped: {}",
+        tame(why)
+    )];
+    let rows = hosts
+        .iter()
+        .map(|(host, what)| format!("  {host:<width$} {}", tame(what), width = columns.host));
     lines.extend(rows);
     lines
 }
@@ -207,6 +210,25 @@ pub fn diff(diff: &Diff) -> String {
         }
     }
     text.trim_end().to_owned()
+}
+
+/// Rows below a head, in columns as wide as their widest cell. The first line is the head.
+pub fn columns<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> Vec<String> {
+    let width = |at: usize| {
+        let cells = rows.iter().map(|row| row[at].chars().count());
+        cells.chain([head[at].len()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let line = |cells: Vec<&str>| {
+        let padded = cells.iter().zip(&widths);
+        let padded = padded.map(|(cell, width)| format!("{cell:<width$}"));
+        let line: Vec<String> = padded.collect();
+        line.join("  ").trim_end().to_owned()
+    };
+    let rows = rows
+        .iter()
+        .map(|row| line(row.iter().map(String::as_str).collect()));
+    std::iter::once(line(head.to_vec())).chain(rows).collect()
 }
 
 /// `0.4 s`, `12.3 s`, `4 min 05 s`.

@@ -20,8 +20,19 @@ pub struct Run {
 
 impl Run {
     pub fn changes_something(&self) -> bool {
-        let changed = |(_, told): &(String, Told)| matches!(told.outcome, Outcome::Changed(_));
-        self.heard.iter().any(changed)
+        !self.changes().is_empty()
+    }
+
+    /// In the modules' own words.
+    pub fn changes(&self) -> Vec<String> {
+        let changes = self
+            .heard
+            .iter()
+            .filter_map(|(_, told)| match &told.outcome {
+                Outcome::Changed(changes) => Some(changes.clone()),
+                _ => None,
+            });
+        changes.flatten().collect()
     }
 }
 

@@ -406,7 +406,11 @@ impl Prepared {
                 .iter()
                 .filter_map(|h| states.get(h).cloned())
                 .collect();
-            for cluster in problems.take(roll::read(&world, &everyone)).into_iter().flatten() {
+            for cluster in problems
+                .take(roll::read(&world, &everyone))
+                .into_iter()
+                .flatten()
+            {
                 problems.extend(roll::check(&world, &cluster, &everyone));
             }
             let mut hosts: IndexMap<String, HostState> = hosts

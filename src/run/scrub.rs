@@ -4,7 +4,7 @@
 //! This is the second line. The first is that secrets travel in steps marked `no_log` and files marked
 //! `secret`, whose texts never leave the host.
 
-use crate::event::{Answer, Event, Health, Standing, TenantState};
+use crate::event::{Answer, Event, Health, InRotation, NodeStatus, Standing, TenantState};
 use crate::inventory::Inventory;
 use crate::plan::host_ladder;
 use crate::vars::{Ladder, Layer, Scope, Variable};
@@ -112,10 +112,28 @@ impl Scrub {
                 told.found.iter_mut().for_each(|j| self.text(&mut j.found));
                 told.unjudged.iter_mut().for_each(|u| self.text(&mut u.why));
             }
+            Event::Moved { failure, .. } => failure.iter_mut().for_each(|f| self.text(f)),
+            Event::RolledOut { why, hosts, .. } => {
+                self.text(why);
+                hosts.iter_mut().for_each(|(_, what)| self.text(what));
+            }
+            Event::Nodes(nodes) => nodes.iter_mut().for_each(|n| self.node(n)),
             Event::Tenants(tenants) => tenants.iter_mut().for_each(|t| self.tenant(t)),
             _ => {}
         }
         event
+    }
+
+    fn node(&self, node: &mut NodeStatus) {
+        node.fault.iter_mut().for_each(|why| self.text(why));
+        for change in node.pending.iter_mut().flatten() {
+            self.text(change);
+        }
+        for (_, seen) in &mut node.rotation {
+            if let InRotation::Unknown(why) | InRotation::Drained { reason: why, .. } = seen {
+                self.text(why);
+            }
+        }
     }
 
     fn tenant(&self, tenant: &mut TenantState) {

@@ -1,6 +1,7 @@
 //! What a rollout asks of hosts and balancers in the words of the play's roles.
 
 use super::{Cluster, Roll};
+use crate::event::{InRotation, NodeStatus};
 use crate::plan::{self, HostState, Leg, World};
 use crate::rollout::{Drain, Rotation, Sight};
 use crate::run::errand::{self, Run};
@@ -9,6 +10,7 @@ use crate::ssh::Lost;
 use crate::vars::{Layer, Variable};
 use crate::wire::Mode;
 use futures_util::future::join_all;
+use serde_json::Value;
 use std::collections::HashMap;
 
 const HEALTHY: &str = "healthy.yaml";
@@ -22,7 +24,10 @@ const FILES: [&str; 4] = [HEALTHY, TAKE_OUT, PUT_BACK, RESTORE];
 /// What is wrong with the errands of a play, as far as that can be known before its hosts are asked.
 pub fn check(world: &World<'_>, cluster: &Cluster, hosts: &[HostState]) -> Problems {
     let mut problems = Problems::new();
-    let balancer = cluster.balancers.first().map_or("localhost", String::as_str);
+    let balancer = cluster
+        .balancers
+        .first()
+        .map_or("localhost", String::as_str);
     for host in hosts.iter().filter(|h| cluster.hosts.contains(&h.name)) {
         for file in FILES {
             let vars = Layer::new("rollout").with("balancer", balancer);
@@ -82,6 +87,33 @@ impl Read {
 }
 
 impl Roll<'_> {
+    /// How every node of the cluster is; nothing is changed.
+    pub async fn status(&self) -> Vec<NodeStatus> {
+        join_all(self.cluster.hosts.iter().map(|host| self.status_of(host))).await
+    }
+
+    async fn status_of(&self, host: &str) -> NodeStatus {
+        let (look, healthy, leads) =
+            tokio::join!(self.dry_run(host), self.probe(host), self.is_leader(host),);
+        let look = look.ok().filter(|run| run.failure.is_none());
+        let mut rotation = Vec::new();
+        for balancer in &self.cluster.balancers {
+            let seen = self
+                .errand(host, TAKE_OUT, Some(balancer), Mode::Check)
+                .await;
+            rotation.push((balancer.clone(), in_rotation(seen)));
+        }
+        NodeStatus {
+            cluster: self.cluster.name.clone(),
+            host: host.to_owned(),
+            release: look.as_ref().and_then(|run| noted(run, "release")),
+            fault: healthy.err(),
+            leads,
+            rotation,
+            pending: look.as_ref().map(Run::changes),
+        }
+    }
+
     pub(super) async fn dry_run(&self, host: &str) -> Result<Run, String> {
         let state = self.state(host).ok_or("it takes no part any more")?;
         errand::run(self.world, self.fleet, &state, &self.legs, Mode::Check)
@@ -95,7 +127,9 @@ impl Roll<'_> {
 
     /// Healthy, as its role says; a role that says nothing makes no conditions.
     pub(super) async fn probe(&self, host: &str) -> Result<(), String> {
-        self.errand(host, HEALTHY, None, Mode::Apply).await.map(drop)
+        self.errand(host, HEALTHY, None, Mode::Apply)
+            .await
+            .map(drop)
     }
 
     pub(super) async fn is_leader(&self, host: &str) -> bool {
@@ -118,7 +152,10 @@ impl Roll<'_> {
                 if self.state(host).is_none() {
                     continue;
                 }
-                match self.errand(host, TAKE_OUT, Some(balancer), Mode::Check).await {
+                match self
+                    .errand(host, TAKE_OUT, Some(balancer), Mode::Check)
+                    .await
+                {
                     Ok(run) => {
                         let word = run.as_ref().and_then(standing);
                         said.insert(host.clone(), word.unwrap_or_else(|| "absent".to_owned()));
@@ -154,7 +191,10 @@ impl Roll<'_> {
         let mut held = None;
         let mut refused = Vec::new();
         for balancer in &self.cluster.balancers {
-            match self.errand(host, PUT_BACK, Some(balancer), Mode::Apply).await {
+            match self
+                .errand(host, PUT_BACK, Some(balancer), Mode::Apply)
+                .await
+            {
                 Err(why) => refused.push(format!("{balancer}: {why}")),
                 Ok(run) => {
                     if run.as_ref().and_then(standing).as_deref() == Some("foreign") {
@@ -203,16 +243,40 @@ impl Roll<'_> {
     }
 }
 
+fn in_rotation(seen: Result<Option<Run>, String>) -> InRotation {
+    let run = match seen {
+        Err(why) => return InRotation::Unknown(why),
+        Ok(None) => return InRotation::Absent,
+        Ok(Some(run)) => run,
+    };
+    match standing(&run).as_deref() {
+        Some("serving") => InRotation::Yes,
+        Some("foreign") => InRotation::Foreign,
+        Some("drained") => InRotation::Drained {
+            reason: noted(&run, "reason").unwrap_or_default(),
+            since: value(&run, "since").and_then(Value::as_u64).unwrap_or(0),
+        },
+        _ => InRotation::Absent,
+    }
+}
+
 fn standing(run: &Run) -> Option<String> {
-    let said = run.heard.iter().rev();
-    let mut said = said.filter_map(|(_, told)| told.result.as_ref()?.get("standing"));
-    said.next()?.as_str().map(ToOwned::to_owned)
+    noted(run, "standing")
 }
 
 fn connections_left(run: &Run) -> Option<u64> {
-    let said = run.heard.iter();
-    let mut said = said.filter_map(|(_, told)| told.result.as_ref()?.get("connections_left"));
-    said.next()?.as_u64()
+    value(run, "connections_left")?.as_u64()
+}
+
+fn noted(run: &Run, field: &str) -> Option<String> {
+    value(run, field)?.as_str().map(ToOwned::to_owned)
+}
+
+/// What the latest step that speaks of it says.
+fn value<'r>(run: &'r Run, field: &str) -> Option<&'r Value> {
+    let said = run.heard.iter().rev();
+    let mut said = said.filter_map(|(_, told)| told.result.as_ref()?.get(field));
+    said.next()
 }
 
 fn words(lost: &Lost) -> String {

@@ -17,9 +17,7 @@ use super::fleet::Fleet;
 use super::teller::Teller;
 use crate::event::{Event, Phase};
 use crate::plan::{self, HostState, Leg, Stretch, World};
-use crate::rollout::{
-    Action, Ending, Found, How, Ledger, Needs, Observation, Rollout, Seen, Work,
-};
+use crate::rollout::{Action, Ending, Found, How, Ledger, Needs, Observation, Rollout, Seen, Work};
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use indexmap::IndexMap;
@@ -92,8 +90,7 @@ impl<'r> Roll<'r> {
 
     pub async fn roll(self, ledger: Ledger) -> Rolled {
         let found = join_all(self.cluster.hosts.iter().map(|host| self.look(host))).await;
-        let (mut rollout, mut actions) =
-            Rollout::begin(self.cluster.policy.clone(), found, ledger);
+        let (mut rollout, mut actions) = Rollout::begin(self.cluster.policy.clone(), found, ledger);
         let ending = {
             let mut under_way: FuturesUnordered<UnderWay<'_>> = FuturesUnordered::new();
             let mut asked_to_stop = false;
@@ -307,7 +304,10 @@ impl<'r> Roll<'r> {
             }
             self.working(
                 &host,
-                &format!("watching that it stays healthy: {} s more", left.as_secs() + 1),
+                &format!(
+                    "watching that it stays healthy: {} s more",
+                    left.as_secs() + 1
+                ),
             );
             tokio::time::sleep(PROBE_PAUSE.min(left)).await;
             if let Err(why) = self.probe(&host).await {

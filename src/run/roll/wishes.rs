@@ -1,8 +1,8 @@
 //! A play's `rollout:` as the rollout wants it: who is a cluster, where its balancers are, and the policy.
 
 use crate::plan::{self, HostState, World};
-use crate::run::prepare::as_problems;
 use crate::rollout::{FirstInstall, OnFailure, Policy};
+use crate::run::prepare::as_problems;
 use crate::source::{Node, Problem, Problems, Result};
 use crate::vars::Scope;
 use indexmap::IndexMap;
@@ -51,7 +51,10 @@ fn one() -> usize {
 
 /// `2`, or `"25%"` of the cluster.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged, expecting = "a number of hosts, or a percentage such as \"25%\"")]
+#[serde(
+    untagged,
+    expecting = "a number of hosts, or a percentage such as \"25%\""
+)]
 enum Count {
     Hosts(usize),
     Share(String),
@@ -79,9 +82,7 @@ pub fn read(world: &World<'_>, hosts: &[HostState]) -> Result<Vec<Cluster>> {
 
 fn wishes(world: &World<'_>, node: &Node, host: &HostState) -> Result<Wishes> {
     let ladder = world.ladder(host, None, &[]);
-    let value = Scope::new(&ladder)
-        .render(node)
-        .map_err(as_problems)?;
+    let value = Scope::new(&ladder).render(node).map_err(as_problems)?;
     serde_json::from_value(without_nulls(value)).map_err(|e| wrong(node, &e.to_string()).into())
 }
 
