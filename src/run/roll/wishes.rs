@@ -118,9 +118,12 @@ fn cluster(
         canary_soak: Duration::from_secs(wishes.canary_soak),
         min_healthy_time: Duration::from_secs(wishes.min_healthy_time),
         healthy_deadline: Duration::from_secs(wishes.healthy_deadline),
-        max_unavailable: resolved(node, &wishes.max_unavailable, count)?,
+        max_unavailable: resolved(node, &wishes.max_unavailable, |percent| {
+            (count * percent / 100).max(1)
+        })?,
+        // Rounded up: half of three is two.
         min_healthy: min_healthy
-            .map(|wish| resolved(node, wish, count))
+            .map(|wish| resolved(node, wish, |percent| (count * percent).div_ceil(100)))
             .transpose()?,
         max_failures: wishes.max_failures,
         on_failure: wishes.on_failure,
@@ -136,7 +139,7 @@ fn cluster(
     })
 }
 
-fn resolved(node: &Node, wish: &Count, hosts: usize) -> Result<usize> {
+fn resolved(node: &Node, wish: &Count, of_percent: impl Fn(usize) -> usize) -> Result<usize> {
     match wish {
         Count::Hosts(count) => Ok(*count),
         Count::Share(text) => {
@@ -144,7 +147,7 @@ fn resolved(node: &Node, wish: &Count, hosts: usize) -> Result<usize> {
                 .strip_suffix('%')
                 .and_then(|p| p.trim().parse::<usize>().ok());
             match percent.filter(|p| (1..=100).contains(p)) {
-                Some(percent) => Ok((hosts * percent / 100).max(1)),
+                Some(percent) => Ok(of_percent(percent)),
                 None => Err(wrong(node, &format!("`{text}` is no number of hosts")).into()),
             }
         }
