@@ -10,24 +10,17 @@ use crate::wire::Outcome;
 use indexmap::IndexMap;
 use std::sync::Arc;
 
-/// The hosts of a play, whoever this run may touch.
-#[derive(Default)]
-struct Everyone {
-    all: Vec<HostState>,
-    reached: IndexMap<String, HostState>,
-}
-
 impl Run<'_> {
     /// A play that changes nodes which serve: cluster by cluster, each by a rollout of its own.
     pub(super) async fn roll(&mut self, at: usize, mut world: World<'_>) -> Result<(), Problems> {
         let ours = world.play_hosts.clone();
         world.begin(ours.clone());
-        let everyone = self.everyone(at, &ours).await;
-        for cluster in roll::read(&world, &everyone.all)? {
-            if !cluster.hosts.iter().any(|host| ours.contains(host)) {
+        for cluster in roll::read(&world, &self.everyone_of(at))? {
+            let Some(like) = cluster.hosts.iter().find(|host| ours.contains(host)) else {
                 continue;
-            }
-            self.roll_cluster(at, &world, &cluster, &ours, &everyone.reached)
+            };
+            let reached = self.reached(&cluster, like).await;
+            self.roll_cluster(at, &world, &cluster, &ours, reached)
                 .await;
             if self.stopped.is_some() {
                 break;
@@ -36,24 +29,30 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The hosts of the play, and those that `--limit` left out: they are asked, and never touched. Who cannot be reached
-    /// is of the cluster all the same: it must not count as smaller than it is.
-    async fn everyone(&self, at: usize, ours: &[String]) -> Everyone {
+    /// Every host of the play, with what is known of it; those that `--limit` left out too, for a cluster must not count as
+    /// smaller than it is.
+    fn everyone_of(&self, at: usize) -> Vec<HostState> {
+        let everyone = self.prepared.everyone_of(at).into_iter();
+        let state = |host: String| match self.states.get(&host) {
+            Some(state) => state.clone(),
+            None => HostState::new(&host, &assumed_facts(&host), vec![]),
+        };
+        everyone.map(state).collect()
+    }
+
+    /// The cluster's hosts that answer. Who is no part of the run is asked all the same, and never touched.
+    async fn reached(&self, cluster: &Cluster, like: &str) -> IndexMap<String, HostState> {
         let known = self.prepared.all_hosts();
-        let mut everyone = Everyone::default();
-        for host in self.prepared.everyone_of(at) {
-            let state = match (self.states.get(&host), ours.first()) {
-                (Some(state), _) => Some(state.clone()),
-                (None, Some(like)) if !known.contains(&host) => self.meet(&host, like).await,
-                (None, _) => None,
+        let mut reached = IndexMap::new();
+        for host in &cluster.hosts {
+            let state = match self.states.get(host) {
+                Some(state) => Some(state.clone()),
+                None if known.contains(host) => None,
+                None => self.meet(host, like).await,
             };
-            let assumed = || HostState::new(&host, &assumed_facts(&host), vec![]);
-            everyone.all.push(state.clone().unwrap_or_else(assumed));
-            everyone
-                .reached
-                .extend(state.map(|state| (host.clone(), state)));
+            reached.extend(state.map(|state| (host.clone(), state)));
         }
-        everyone
+        reached
     }
 
     async fn meet(&self, host: &str, like: &str) -> Option<HostState> {
@@ -67,7 +66,7 @@ impl Run<'_> {
         world: &World<'_>,
         cluster: &Cluster,
         ours: &[String],
-        reached: &IndexMap<String, HostState>,
+        reached: IndexMap<String, HostState>,
     ) {
         let tally = &self.tally;
         let count = |host: &str, task: u32, outcome: &Outcome, ignored: bool| {
@@ -80,7 +79,7 @@ impl Run<'_> {
             &count,
             cluster,
             ours.to_vec(),
-            reached.clone(),
+            reached,
         );
         let rolled = roll.roll(std::mem::take(&mut self.ledger)).await;
         for (name, state) in rolled.states {
@@ -140,8 +139,8 @@ impl Run<'_> {
             };
             world.play_hosts.retain(|h| self.states.contains_key(h));
             world.begin(world.play_hosts.clone());
-            let everyone = self.everyone(at, &world.play_hosts).await;
-            let clusters = roll::read(&world, &everyone.all).map_err(|p| p.render(false))?;
+            let clusters = roll::read(&world, &self.everyone_of(at));
+            let clusters = clusters.map_err(|p| p.render(false))?;
             let cluster = clusters.iter().find(|c| c.hosts.contains(host));
             let Some(cluster) = cluster else {
                 return Err(format!("{host} is in no cluster"));
@@ -153,7 +152,7 @@ impl Run<'_> {
                 &|_, _, _, _| {},
                 cluster,
                 vec![],
-                everyone.reached,
+                self.reached(cluster, host).await,
             );
             roll.go_back(host).await?;
         }
