@@ -15,6 +15,7 @@
 //! | [`vars`] | WITH: the one ladder of precedence; Tera, strict |
 //! | [`ssh`] | ROAD: connect, trust, bring the worker, carry frames; the only room that knows russh |
 //! | [`plan`] | THEN: pure; what people wrote and what hosts said become steps |
+//! | [`rollout`] | WHEN: pure; which host of a serving cluster goes next, and what happens if that goes wrong |
 //! | [`rules`] | HOLD: what is known to go wrong with the products, held against a plan and against hosts |
 //! | [`run`] | DO: plays, batches, policy; hands steps to workers |
 //! | [`report`] | TELL: listens to events: live board, lines, JSON, recap |
@@ -33,7 +34,7 @@
 //!  6   main   cli   exit                      speak with people
 //!  5   run    report                          run tells, report listens; neither knows the other
 //!      rules                                  judge what is decided
-//!  4   plan   ssh                             decide; carry
+//!  4   plan   rollout   ssh                   decide; carry
 //!  3   inventory   playbook   |   worker      what people wrote   |   what a host does with a step
 //!  2   vars                   |   modules     values, templates   |   kinds of task
 //!  1   source                 |   system      positions, mistakes |   the operating system
@@ -46,11 +47,15 @@
 //!
 //! # Words
 //!
-//! *host* (never node, target or machine in code), *step* (never action or operation), *task* (as
+//! *host* (never node, target or machine in code), *step* (of a host's list; never action or operation), *task* (as
 //! written), *play*, *batch* (hosts that go at the same time), *role*, *handler*, *module*, *facts*, *outcome*
-//! (unchanged, changed, skipped, failed), *due* (a handler that was notified and has not run), *gate*
-//! (what must hold before the next host), *rule* (what is known to go wrong, with an id), *site* (all that rules look
-//! at), *survey* (what a host is like), *node* (one product on one host, in the rules alone), *pack* (a product's archive), *release* (a pack unpacked).
+//! (unchanged, changed, skipped, failed), *due* (a handler that was notified and has not run), *gate* (what must
+//! hold before the next host), *rule* (what is known to go wrong, with an id), *site* (all that rules look at),
+//! *survey* (what a host is like), *node* (one product on one host, in the rules alone), *pack* (a product's
+//! archive), *release* (a pack unpacked), *tier* (the hosts of one play that is rolled out), *rotation* (where a
+//! balancer sends requests), *drain* (taken out of it on all balancers), *canary* (goes first, alone), *soak* (must
+//! stay healthy so long), *look* (at all hosts and balancers at one time), *action* (what a rollout asks its driver
+//! to do), *standing* (what became of a host), *verdict* (of a whole rollout).
 
 pub mod cli;
 pub mod event;

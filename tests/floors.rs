@@ -32,6 +32,7 @@ const MAY: &[(&str, &[&str])] = &[
             "inventory",
             "plan",
             "playbook",
+            "rollout",
             "rules",
             "source",
             "ssh",
@@ -46,6 +47,7 @@ const MAY: &[(&str, &[&str])] = &[
         "plan",
         &["inventory", "modules", "playbook", "source", "vars", "wire"],
     ),
+    ("rollout", &[]),
     ("ssh", &["system", "wire"]),
     ("inventory", &["source", "vars"]),
     ("playbook", &["modules", "source", "vars"]),
@@ -91,6 +93,31 @@ fn the_test_itself_can_see_an_import() {
     let seen: Vec<_> = imports("use crate::run::Options; let x = crate::wire::Step;").collect();
     assert_eq!(seen, ["run", "wire"]);
     assert_eq!(imports("// crate::run is above").count(), 0);
+}
+
+/// A rollout is played before it happens, so nothing in it may ask the world.
+#[test]
+fn a_rollout_is_pure() {
+    let impure = [
+        "tokio",
+        "async ",
+        "std::fs",
+        "std::io",
+        "std::env",
+        "std::net",
+        "std::process",
+        "std::thread",
+        "Instant",
+        "SystemTime",
+        "HashMap",
+        "HashSet",
+    ];
+    for file in rust_files(Path::new("src/rollout")) {
+        let text = fs::read_to_string(&file).unwrap();
+        for word in impure {
+            assert!(!text.contains(word), "{} has {word}", file.display());
+        }
+    }
 }
 
 #[test]

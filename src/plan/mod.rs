@@ -22,7 +22,7 @@ mod tags;
 mod verdict;
 mod world;
 
-pub use batches::batches;
+pub use batches::{at_least, at_most, batches, sizes};
 pub use content::{Files, Found, missing};
 pub use cursor::{About, Answer, Cursor, Leg, Turn};
 pub use place::Place;

@@ -63,7 +63,7 @@ impl Rollout {
             let Stage::Drained(then) = host.stage else {
                 continue;
             };
-            if host.attempts == TAKE_OUTS {
+            if host.attempts >= TAKE_OUTS {
                 let why = "its drains do not hold";
                 self.not_taken_out(*at, then, why, actions);
             } else if !service.spare(host) {

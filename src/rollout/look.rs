@@ -118,12 +118,12 @@ impl Rollout {
     fn count_fallen(&mut self) -> Vec<usize> {
         let mut fallen = Vec::new();
         for (at, host) in self.hosts.iter_mut().enumerate() {
-            if host.serves() {
-                host.served = true;
-                host.absent = 0;
-            } else if host.has_fallen() && self.halt.is_none() {
+            host.served |= host.serves();
+            if self.halt.is_none() && host.has_fallen() {
                 host.absent = LOOKS.min(host.absent + 1);
                 fallen.push(at);
+            } else {
+                host.absent = 0;
             }
         }
         fallen

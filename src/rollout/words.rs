@@ -130,9 +130,9 @@ pub enum Action {
     Converge { hosts: Vec<String> },
     /// Drain them on all balancers, renew the leases of drains that are ours already, read back.
     TakeOut { hosts: Vec<String> },
-    /// Stop, swap, start, all gates. Its host is out, by a look of this moment.
+    /// Stop, swap, start, all gates. Its host is out by a look of this moment, or nobody serves yet.
     Change { host: String, within: Duration },
-    /// Undo our drains of it, and read back that it is in rotation on all balancers.
+    /// Undo our drains of it, if there are any, and read back that it is in rotation on all balancers.
     PutBack { host: String },
     /// Probe it for so long; the first probe that fails ends it.
     Soak { host: String, time: Duration },
