@@ -273,7 +273,7 @@ fn noted(run: &Run, field: &str) -> Option<String> {
 }
 
 /// What the latest step that speaks of it says.
-fn value<'r>(run: &'r Run, field: &str) -> Option<&'r Value> {
+pub fn value<'r>(run: &'r Run, field: &str) -> Option<&'r Value> {
     let said = run.heard.iter().rev();
     let mut said = said.filter_map(|(_, told)| told.result.as_ref()?.get(field));
     said.next()

@@ -288,6 +288,8 @@ impl<'r> Roll<'r> {
             }
             Err(why) => {
                 self.moved(&host, Phase::PutBack, &Err(why.clone()), began);
+                // It is asked again at once, and the balancer may need a moment.
+                tokio::time::sleep(PROBE_PAUSE).await;
                 How::Failed { why }
             }
         };
@@ -382,10 +384,6 @@ fn failed(why: String) -> How {
 /// Whether the service was there before: `instance` says so, and a host with another kind of service is taken as
 /// installed, so that it is treated as one that serves.
 fn is_installed(look: &Errand) -> bool {
-    let said = look
-        .heard
-        .iter()
-        .filter(|(module, _)| module == "instance")
-        .filter_map(|(_, told)| told.result.as_ref()?.get("installed")?.as_bool());
-    said.last().unwrap_or(true)
+    let said = errands::value(look, "installed");
+    said.and_then(serde_json::Value::as_bool).unwrap_or(true)
 }

@@ -3,7 +3,7 @@
 use crate::plan::{self, HostState, World};
 use crate::rollout::{FirstInstall, OnFailure, Policy};
 use crate::run::prepare::as_problems;
-use crate::source::{Node, Problem, Problems, Result};
+use crate::source::{Node, Problem, Problems, Result, Yaml};
 use crate::vars::Scope;
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -35,9 +35,9 @@ struct Wishes {
     canary_soak: u64,
     min_healthy_time: u64,
     healthy_deadline: u64,
-    max_unavailable: Count,
+    max_unavailable: Value,
     #[serde(default)]
-    min_healthy: Option<Count>,
+    min_healthy: Option<Value>,
     max_failures: usize,
     on_failure: OnFailure,
     #[serde(default)]
@@ -47,17 +47,6 @@ struct Wishes {
 
 fn one() -> usize {
     1
-}
-
-/// `2`, or `"25%"` of the cluster.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "a number of hosts, or a percentage such as \"25%\""
-)]
-enum Count {
-    Hosts(usize),
-    Share(String),
 }
 
 /// The clusters of the play, in the order of their first hosts.
@@ -107,23 +96,27 @@ fn cluster(
         .filter(|(_, wishes)| !wishes.zone.is_empty())
         .map(|(host, wishes)| (host.clone(), wishes.zone.clone()))
         .collect();
-    let serial = plan::batches(&hosts, world.play.serial.as_ref())?;
+    let serial = match &world.play.serial {
+        Some(serial) => plan::sizes("serial", serial, count)?,
+        None => vec![count],
+    };
     let Some((_, wishes)) = members.into_iter().next() else {
         return Err(wrong(node, "there are no hosts").into());
     };
     let min_healthy = wishes.min_healthy.as_ref();
     let policy = Policy {
-        serial: serial.iter().map(Vec::len).collect(),
+        serial,
         canary: wishes.canary,
         canary_soak: Duration::from_secs(wishes.canary_soak),
         min_healthy_time: Duration::from_secs(wishes.min_healthy_time),
         healthy_deadline: Duration::from_secs(wishes.healthy_deadline),
-        max_unavailable: resolved(node, &wishes.max_unavailable, |percent| {
-            (count * percent / 100).max(1)
-        })?,
-        // Rounded up: half of three is two.
+        max_unavailable: plan::at_most(
+            "max_unavailable",
+            &written(node, &wishes.max_unavailable),
+            count,
+        )?,
         min_healthy: min_healthy
-            .map(|wish| resolved(node, wish, |percent| (count * percent).div_ceil(100)))
+            .map(|wish| plan::at_least("min_healthy", &written(node, wish), count))
             .transpose()?,
         max_failures: wishes.max_failures,
         on_failure: wishes.on_failure,
@@ -139,18 +132,16 @@ fn cluster(
     })
 }
 
-fn resolved(node: &Node, wish: &Count, of_percent: impl Fn(usize) -> usize) -> Result<usize> {
-    match wish {
-        Count::Hosts(count) => Ok(*count),
-        Count::Share(text) => {
-            let percent = text
-                .strip_suffix('%')
-                .and_then(|p| p.trim().parse::<usize>().ok());
-            match percent.filter(|p| (1..=100).contains(p)) {
-                Some(percent) => Ok(of_percent(percent)),
-                None => Err(wrong(node, &format!("`{text}` is no number of hosts")).into()),
-            }
-        }
+/// A rendered value in the place of what was written.
+fn written(node: &Node, value: &Value) -> Node {
+    let value = match value {
+        Value::String(text) => Yaml::Text(text.clone()),
+        other => other.as_i64().map_or(Yaml::Null, Yaml::Int),
+    };
+    Node {
+        value,
+        span: node.span.clone(),
+        tag: None,
     }
 }
 
