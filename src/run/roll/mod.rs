@@ -17,7 +17,9 @@ use super::fleet::Fleet;
 use super::teller::Teller;
 use crate::event::{Event, Phase};
 use crate::plan::{self, HostState, Leg, Stretch, World};
-use crate::rollout::{Action, Ending, Found, How, Ledger, Needs, Observation, Rollout, Seen, Work};
+use crate::rollout::{
+    Action, Ending, Found, How, Ledger, Needs, Observation, Policy, Rollout, Seen, Work,
+};
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use indexmap::IndexMap;
@@ -90,7 +92,8 @@ impl<'r> Roll<'r> {
 
     pub async fn roll(self, ledger: Ledger) -> Rolled {
         let found = join_all(self.cluster.hosts.iter().map(|host| self.look(host))).await;
-        let (mut rollout, mut actions) = Rollout::begin(self.cluster.policy.clone(), found, ledger);
+        let policy = policy_for(&self.cluster.policy, &found);
+        let (mut rollout, mut actions) = Rollout::begin(policy, found, ledger);
         let ending = {
             let mut under_way: FuturesUnordered<UnderWay<'_>> = FuturesUnordered::new();
             let mut asked_to_stop = false;
@@ -354,6 +357,19 @@ fn legs<'w>(world: &'w World<'w>) -> Vec<Leg<'w>> {
         Stretch::Once(_) => None,
     });
     each.flatten().collect()
+}
+
+/// Where nobody serves yet there is nobody to protect: gates are enough, and a first deployment need not wait for more.
+fn policy_for(policy: &Policy, found: &[Found]) -> Policy {
+    let is_first = found.iter().all(|f| !f.installed);
+    match is_first {
+        true => Policy {
+            canary_soak: Duration::ZERO,
+            min_healthy_time: Duration::ZERO,
+            ..policy.clone()
+        },
+        false => policy.clone(),
+    }
 }
 
 fn ended(host: String, work: Work, how: How) -> Observation {
