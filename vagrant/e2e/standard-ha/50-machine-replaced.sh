@@ -22,9 +22,7 @@ replaced() {
 }
 # Those that were in flight on the machine.
 replaced mi-2 "$(mi_host mi)" "$mi_path" "mi-1 mi-2" 2
-# API-M opens its ports seconds before it is ready, and NGINX looks at open ports only: until nodes are drained there
-# while they boot, some requests meet the 500 of a gateway that is not ready.
-replaced apim-2 "$api_host" "$api_path" "apim-1 apim-2" 30
+replaced apim-2 "$api_host" "$api_path" "apim-1 apim-2" 2
 
 step "a changed host key is refused"
 cp "$state/known_hosts" "$out/known_hosts"
