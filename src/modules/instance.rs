@@ -159,6 +159,7 @@ instance:
         };
         let why = why.or_else(|| self.is_too_old(&unit));
         system.note("installed", unit.exists());
+        system.note("process", unit.main_pid());
         if let Some(link) = &self.link
             && let Some(target) = system.read_link(&link.path)?
         {

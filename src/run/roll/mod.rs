@@ -23,7 +23,8 @@ use crate::rollout::{
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use indexmap::IndexMap;
-use std::collections::HashSet;
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -52,6 +53,8 @@ struct Moving {
     lost: Vec<(String, Driven)>,
     /// Taken out of a rotation that no balancer of ours keeps.
     out: HashSet<String>,
+    /// The process of each host's service as it was found.
+    processes: HashMap<String, Value>,
 }
 
 /// What came of it, and the hosts' states afterwards.
@@ -85,6 +88,7 @@ impl<'r> Roll<'r> {
                 states,
                 lost: vec![],
                 out: HashSet::new(),
+                processes: HashMap::new(),
             }),
             began: Instant::now(),
         }
@@ -198,6 +202,9 @@ impl<'r> Roll<'r> {
         self.working(host, "looking what is to be done");
         if let Ok(look) = self.dry_run(host).await {
             found.installed = is_installed(&look);
+            if let Some(process) = process(&look) {
+                self.moving().processes.insert(host.to_owned(), process);
+            }
             // What cannot be looked at will fail as a step, with its place and its words.
             found.needs = match look.changes_something() && look.failure.is_none() {
                 true => Needs::Change,
@@ -238,8 +245,19 @@ impl<'r> Roll<'r> {
     }
 
     async fn change(&self, host: String) -> Observation {
-        let how = self.drive(&host).await;
+        let how = match self.drive(&host).await {
+            How::Failed { why } if self.is_untouched(&host).await => How::Untouched { why },
+            how => how,
+        };
         ended(host, Work::Change, how)
+    }
+
+    /// Its service was never stopped: the process is the one that was found, and it is healthy.
+    async fn is_untouched(&self, host: &str) -> bool {
+        let found = self.moving().processes.get(host).cloned();
+        let now = self.dry_run(host).await.ok();
+        let now = now.as_ref().and_then(process);
+        found.is_some() && found == now && self.is_healthy(host).await
     }
 
     /// Seen through, also when the run was asked to stop: a node that is out has to come back.
@@ -397,9 +415,16 @@ fn failed(why: String) -> How {
     How::Failed { why }
 }
 
+/// Its number; `None` when none runs.
+fn process(look: &Errand) -> Option<Value> {
+    errands::value(look, "process")
+        .filter(|process| !process.is_null())
+        .cloned()
+}
+
 /// Whether the service was there before: `instance` says so, and a host with another kind of service is taken as
 /// installed, so that it is treated as one that serves.
 fn is_installed(look: &Errand) -> bool {
     let said = errands::value(look, "installed");
-    said.and_then(serde_json::Value::as_bool).unwrap_or(true)
+    said.and_then(Value::as_bool).unwrap_or(true)
 }
