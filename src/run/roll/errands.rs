@@ -156,9 +156,10 @@ impl Roll<'_> {
                     .errand(host, TAKE_OUT, Some(balancer), Mode::Check)
                     .await
                 {
+                    // A role may take nodes out by a task that says nothing of where they are.
                     Ok(run) => {
                         let word = run.as_ref().and_then(standing);
-                        said.insert(host.clone(), word.unwrap_or_else(|| "absent".to_owned()));
+                        said.extend(word.map(|word| (host.clone(), word)));
                     }
                     Err(_) => return (balancer.clone(), None),
                 }
