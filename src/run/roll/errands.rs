@@ -156,9 +156,10 @@ impl Roll<'_> {
                     .errand(host, TAKE_OUT, Some(balancer), Mode::Check)
                     .await
                 {
+                    // A role may take nodes out by a task that says nothing of where they are.
                     Ok(run) => {
                         let word = run.as_ref().and_then(standing);
-                        said.insert(host.clone(), word.unwrap_or_else(|| "absent".to_owned()));
+                        said.extend(word.map(|word| (host.clone(), word)));
                     }
                     Err(_) => return (balancer.clone(), None),
                 }
@@ -246,7 +247,7 @@ impl Roll<'_> {
 fn in_rotation(seen: Result<Option<Run>, String>) -> InRotation {
     let run = match seen {
         Err(why) => return InRotation::Unknown(why),
-        Ok(None) => return InRotation::Absent,
+        Ok(None) => return unsaid("no role of the play has tasks/take_out.yaml"),
         Ok(Some(run)) => run,
     };
     match standing(&run).as_deref() {
@@ -256,8 +257,13 @@ fn in_rotation(seen: Result<Option<Run>, String>) -> InRotation {
             reason: noted(&run, "reason").unwrap_or_default(),
             since: value(&run, "since").and_then(Value::as_u64).unwrap_or(0),
         },
-        _ => InRotation::Absent,
+        Some(_) => InRotation::Absent,
+        None => unsaid("tasks/take_out.yaml does not tell where a node is"),
     }
+}
+
+fn unsaid(why: &str) -> InRotation {
+    InRotation::Unknown(why.to_owned())
 }
 
 fn standing(run: &Run) -> Option<String> {

@@ -6,6 +6,7 @@
 //! `healthy.yaml`, `restore.yaml`.
 
 mod errands;
+mod keys;
 mod wishes;
 
 pub use errands::check;

@@ -1,12 +1,13 @@
 //! A play's `rollout:` as the rollout wants it: who is a cluster, where its balancers are, and the policy.
 
+use super::keys::{self, Keys};
 use crate::plan::{self, HostState, World};
 use crate::rollout::{FirstInstall, OnFailure, Policy};
 use crate::run::prepare::as_problems;
-use crate::source::{Node, Problem, Problems, Result, Yaml};
+use crate::source::{Node, Problem, Problems, Result, Span, Yaml};
 use crate::vars::Scope;
 use indexmap::IndexMap;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -22,32 +23,43 @@ pub struct Cluster {
 }
 
 /// The mapping, rendered for one host. Times are in seconds.
-#[derive(Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, PartialEq)]
 struct Wishes {
     cluster: String,
-    #[serde(default)]
-    zone: String,
-    #[serde(default)]
+    zone: Option<String>,
     balancers: Vec<String>,
-    #[serde(default = "one")]
     canary: usize,
-    canary_soak: u64,
-    min_healthy_time: u64,
-    healthy_deadline: u64,
-    max_unavailable: Value,
-    #[serde(default)]
-    min_healthy: Option<Value>,
+    canary_soak: Duration,
+    min_healthy_time: Duration,
+    healthy_deadline: Duration,
+    /// As if they were written so: they are counts of the hosts that are known later.
+    max_unavailable: Node,
+    min_healthy: Option<Node>,
     max_failures: usize,
     on_failure: OnFailure,
-    #[serde(default)]
     allow_downtime: bool,
     first_install: FirstInstall,
 }
 
-fn one() -> usize {
-    1
-}
+const KEYS: [&str; 13] = [
+    "cluster",
+    "zone",
+    "balancers",
+    "canary",
+    "canary_soak",
+    "min_healthy_time",
+    "healthy_deadline",
+    "max_unavailable",
+    "min_healthy",
+    "max_failures",
+    "on_failure",
+    "allow_downtime",
+    "first_install",
+];
+
+const NAME: &str = "a name";
+const HOSTS: &str = "a count of hosts";
+const SECONDS: &str = "a time in seconds, as a whole number";
 
 /// The clusters of the play, in the order of their first hosts.
 pub fn read(world: &World<'_>, hosts: &[HostState]) -> Result<Vec<Cluster>> {
@@ -72,15 +84,56 @@ pub fn read(world: &World<'_>, hosts: &[HostState]) -> Result<Vec<Cluster>> {
 fn wishes(world: &World<'_>, node: &Node, host: &HostState) -> Result<Wishes> {
     let ladder = world.ladder(host, None, &[]);
     let value = Scope::new(&ladder).render(node).map_err(as_problems)?;
-    serde_json::from_value(without_nulls(value)).map_err(|e| wrong(node, &e.to_string()).into())
+    let keys = Keys::new(node, value, &KEYS)?;
+    let max_unavailable = keys.need("max_unavailable", HOSTS, plain)?;
+    let min_healthy = keys.take("min_healthy", HOSTS, plain)?;
+    Ok(Wishes {
+        cluster: keys.need("cluster", NAME, keys::text)?,
+        zone: keys.take("zone", NAME, keys::text)?,
+        balancers: keys
+            .take("balancers", "a list of hosts", keys::texts)?
+            .unwrap_or_default(),
+        canary: keys.take("canary", HOSTS, size)?.unwrap_or(1),
+        canary_soak: keys.need("canary_soak", SECONDS, seconds)?,
+        min_healthy_time: keys.need("min_healthy_time", SECONDS, seconds)?,
+        healthy_deadline: keys.need("healthy_deadline", SECONDS, seconds)?,
+        max_unavailable: written(keys.place("max_unavailable"), max_unavailable),
+        min_healthy: min_healthy.map(|wish| written(keys.place("min_healthy"), wish)),
+        max_failures: keys.need("max_failures", HOSTS, size)?,
+        on_failure: keys.need("on_failure", "pause, rollback or continue", word)?,
+        allow_downtime: keys
+            .take("allow_downtime", "true or false", keys::truth)?
+            .unwrap_or(false),
+        first_install: keys.need("first_install", "serial or parallel", word)?,
+    })
 }
 
-/// `min_healthy: null` leaves it to the size of the cluster.
-fn without_nulls(mut value: Value) -> Value {
-    if let Value::Object(map) = &mut value {
-        map.retain(|_, value| !value.is_null());
+fn seconds(value: &Value) -> Option<Duration> {
+    keys::number(value).map(Duration::from_secs)
+}
+
+fn size(value: &Value) -> Option<usize> {
+    keys::number(value)?.try_into().ok()
+}
+
+fn word<T: DeserializeOwned>(value: &Value) -> Option<T> {
+    serde_json::from_value(value.clone()).ok()
+}
+
+fn plain(value: &Value) -> Option<Yaml> {
+    match value {
+        Value::String(text) => Some(Yaml::Text(text.clone())),
+        other => other.as_i64().map(Yaml::Int),
     }
-    value
+}
+
+/// A rendered value in the place of what was written.
+fn written(place: &Span, value: Yaml) -> Node {
+    Node {
+        value,
+        span: place.clone(),
+        tag: None,
+    }
 }
 
 fn cluster(
@@ -93,30 +146,26 @@ fn cluster(
     let hosts: Vec<String> = members.iter().map(|(host, _)| host.clone()).collect();
     let zones = members
         .iter()
-        .filter(|(_, wishes)| !wishes.zone.is_empty())
-        .map(|(host, wishes)| (host.clone(), wishes.zone.clone()))
+        .filter_map(|(host, wishes)| Some((host.clone(), wishes.zone.clone()?)))
+        .filter(|(_, zone)| !zone.is_empty())
         .collect();
     let serial = match &world.play.serial {
         Some(serial) => plan::sizes("serial", serial, count)?,
         None => vec![count],
     };
     let Some((_, wishes)) = members.into_iter().next() else {
-        return Err(wrong(node, "there are no hosts").into());
+        return Err(Problem::new("there are no hosts").at(&node.span).into());
     };
     let min_healthy = wishes.min_healthy.as_ref();
     let policy = Policy {
         serial,
         canary: wishes.canary,
-        canary_soak: Duration::from_secs(wishes.canary_soak),
-        min_healthy_time: Duration::from_secs(wishes.min_healthy_time),
-        healthy_deadline: Duration::from_secs(wishes.healthy_deadline),
-        max_unavailable: plan::at_most(
-            "max_unavailable",
-            &written(node, &wishes.max_unavailable),
-            count,
-        )?,
+        canary_soak: wishes.canary_soak,
+        min_healthy_time: wishes.min_healthy_time,
+        healthy_deadline: wishes.healthy_deadline,
+        max_unavailable: plan::at_most("max_unavailable", &wishes.max_unavailable, count)?,
         min_healthy: min_healthy
-            .map(|wish| plan::at_least("min_healthy", &written(node, wish), count))
+            .map(|wish| plan::at_least("min_healthy", wish, count))
             .transpose()?,
         max_failures: wishes.max_failures,
         on_failure: wishes.on_failure,
@@ -130,24 +179,4 @@ fn cluster(
         balancers: wishes.balancers,
         policy,
     })
-}
-
-/// A rendered value in the place of what was written.
-fn written(node: &Node, value: &Value) -> Node {
-    let value = match value {
-        Value::String(text) => Yaml::Text(text.clone()),
-        other => other.as_i64().map_or(Yaml::Null, Yaml::Int),
-    };
-    Node {
-        value,
-        span: node.span.clone(),
-        tag: None,
-    }
-}
-
-fn wrong(node: &Node, why: &str) -> Problem {
-    Problem::new("`rollout` cannot be understood")
-        .at(&node.span)
-        .because(why)
-        .help("the variables `rollout_*` are explained in roles/rotation/defaults/main.yaml")
 }

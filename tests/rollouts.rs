@@ -1,0 +1,597 @@
+//! Plays with a `rollout:`, whole runs of the program against hosts in this process: who is taken out and when, and what
+//! becomes of everybody when something goes wrong.
+//!
+//! A node is a folder, a balancer writes down what it was asked, and so does every change: one log tells the order.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[expect(dead_code, reason = "made for tests/ssh.rs, which uses all of it")]
+#[path = "support/host.rs"]
+mod host;
+
+use host::Host;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+const ROLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rollouts/node");
+
+const PLAY: &str = r#"
+- name: Change GROUP
+  hosts: GROUP
+  serial: 1
+  rollout:
+    cluster: GROUP
+    balancers: "{{ balancers }}"
+    canary: "{{ canary }}"
+    canary_soak: "{{ soak }}"
+    min_healthy_time: "{{ soak }}"
+    healthy_deadline: 60
+    max_unavailable: "{{ max_unavailable }}"
+    min_healthy: "{{ min_healthy }}"
+    max_failures: 1
+    on_failure: "{{ on_failure }}"
+    first_install: serial
+  roles: [node]
+"#;
+
+/// The log of a node that was changed and serves.
+const CHANGED: [&str; 3] = ["out", "change", "back"];
+
+struct Said {
+    code: Option<i32>,
+    text: String,
+}
+
+impl Said {
+    #[track_caller]
+    fn is(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}", self.text);
+        self
+    }
+
+    #[track_caller]
+    fn says(self, parts: &[&str]) -> Self {
+        for part in parts {
+            assert!(
+                self.text.contains(part),
+                "`{part}` is missing in:\n{}",
+                self.text
+            );
+        }
+        self
+    }
+}
+
+/// A balancer and the nodes behind it; `b2` is the second node of group `b`.
+struct Site {
+    dir: TempDir,
+    hosts: Vec<Host>,
+}
+
+impl Site {
+    async fn new(nodes: &[&str]) -> Self {
+        let site = Self {
+            dir: tempfile::tempdir().unwrap(),
+            hosts: Vec::new(),
+        };
+        let mut groups: Vec<&str> = nodes.iter().map(|node| &node[..1]).collect();
+        groups.dedup();
+        let plays = groups.iter().map(|group| PLAY.replace("GROUP", group));
+        site.write("site.yaml", &plays.collect::<String>());
+        copy(Path::new(ROLE), &site.path("roles/node"));
+        site.with_hosts(nodes).await
+    }
+
+    async fn with_hosts(mut self, nodes: &[&str]) -> Self {
+        let mut inventory = String::new();
+        let mut group = "";
+        for name in ["lb"].iter().chain(nodes) {
+            if name[..1] != *group {
+                group = &name[..1];
+                inventory.push_str(&format!("{group}:\n  hosts:\n"));
+            }
+            let host = Host::usual().await;
+            let target = host.target();
+            inventory.push_str(&format!(
+                "    {name}: {{ ansible_host: 127.0.0.1, ansible_port: {}, ansible_ssh_private_key_file: {}, \
+                 apim_deploy_known_hosts: {}, apim_deploy_remote_dir: {} }}\n",
+                host.port,
+                host.path("user_key").display(),
+                host.path("known_hosts").display(),
+                target.remote_dirs[0],
+            ));
+            self.hosts.push(host);
+            fs::create_dir_all(self.path(name)).unwrap();
+        }
+        self.write("hosts.yaml", &inventory);
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn edit(&self, name: &str, old: &str, new: &str) {
+        let text = fs::read_to_string(self.path(name)).unwrap();
+        assert!(text.contains(old), "`{old}` does not stand in {name}");
+        self.write(name, &text.replace(old, new));
+    }
+
+    /// Nobody listens at its port any more.
+    fn vanish(&self, node: &str) {
+        let text = fs::read_to_string(self.path("hosts.yaml")).unwrap();
+        let line = text
+            .lines()
+            .find(|line| line.trim().starts_with(&format!("{node}:")));
+        let line = line.unwrap();
+        let (_, port) = line.split_once("ansible_port: ").unwrap();
+        let (port, _) = port.split_once(',').unwrap();
+        self.edit(
+            "hosts.yaml",
+            &format!("ansible_port: {port},"),
+            "ansible_port: 1,",
+        );
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_apim-deploy"));
+        command
+            .args(words)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", self.dir.path())
+            .env("USER", "deploy")
+            .env("APIM_DEPLOY_STATE", self.path("state"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
+    async fn does(&self, words: &[&str]) -> Said {
+        self.said(&self.command(words).output().await.unwrap())
+    }
+
+    fn said(&self, output: &Output) -> Said {
+        let text = [output.stdout.as_slice(), &output.stderr].concat();
+        let dir = self.dir.path().display().to_string();
+        Said {
+            code: output.status.code(),
+            text: String::from_utf8_lossy(&text).replace(&dir, "DIR"),
+        }
+    }
+
+    /// `more` are variables as `name=value`, and options.
+    fn run_words<'w>(&self, more: &[&'w str]) -> Vec<&'w str> {
+        let mut words = vec![
+            "run",
+            "./site.yaml",
+            "-i",
+            "hosts.yaml",
+            "--output",
+            "plain",
+        ];
+        for word in more {
+            if word.contains('=') {
+                words.push("-e");
+            }
+            words.push(word);
+        }
+        words
+    }
+
+    async fn run(&self, more: &[&str]) -> Said {
+        self.does(&self.run_words(more)).await
+    }
+
+    fn log(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path("log")).unwrap_or_default();
+        text.lines().map(ToOwned::to_owned).collect()
+    }
+
+    #[track_caller]
+    fn did(&self, lines: &[&str]) {
+        assert_eq!(self.log(), lines);
+    }
+
+    /// What was done to one node, without its name.
+    fn done_to(&self, node: &str) -> Vec<String> {
+        let log = self.log();
+        let ours = log.iter().filter_map(|line| line.strip_suffix(node));
+        ours.map(|word| word.trim().to_owned()).collect()
+    }
+
+    fn was_asked(&self, node: &str) -> bool {
+        let asked = fs::read_to_string(self.path("asked")).unwrap_or_default();
+        asked.lines().any(|line| line == node)
+    }
+
+    fn config(&self, node: &str) -> String {
+        fs::read_to_string(self.path(node).join("config")).unwrap_or_default()
+    }
+
+    fn make_sick(&self, node: &str) {
+        self.write(&format!("{node}/sick"), "");
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy(&entry.path(), &to),
+            false => drop(fs::copy(entry.path(), to).unwrap()),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_after_the_other_and_nobody_twice() {
+    let site = Site::new(&["n1", "n2"]).await;
+    site.run(&[])
+        .await
+        .is(0)
+        .says(&["out of rotation", "back in rotation", "done:"]);
+    let all = [
+        "out n1",
+        "change n1",
+        "back n1",
+        "out n2",
+        "change n2",
+        "back n2",
+    ];
+    site.did(&all);
+    site.run(&[]).await.is(0).says(&["0 failed"]);
+    site.did(&all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_out_as_a_whole_before_any_of_it_is_changed() {
+    let site = Site::new(&["n1", "n2", "n3"]).await;
+    site.edit("site.yaml", "serial: 1", "serial: 2");
+    site.run(&["canary=0", "max_unavailable=2", "min_healthy=1"])
+        .await
+        .is(0);
+    let log = site.log();
+    let mut both = [log[..2].to_vec(), log[2..6].to_vec()];
+    both.iter_mut().for_each(|lines| lines.sort());
+    assert_eq!(both[0], ["out n1", "out n2"], "{log:?}");
+    assert_eq!(both[1], ["back n1", "back n2", "change n1", "change n2"]);
+    assert_eq!(log[6..], ["out n3", "change n3", "back n3"]);
+}
+
+/// `max_unavailable` holds whatever `serial` wishes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_no_larger_than_what_can_be_spared() {
+    let site = Site::new(&["n1", "n2", "n3"]).await;
+    site.edit("site.yaml", "serial: 1", "serial: 3");
+    site.run(&["canary=0"]).await.is(0);
+    for at in [0, 3, 6] {
+        let log = site.log();
+        let node = log[at].replace("out ", "");
+        assert_eq!(site.done_to(&node), CHANGED);
+        assert_eq!(
+            log[at + 1..at + 3],
+            [format!("change {node}"), format!("back {node}")]
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_needs_nothing_stays_in() {
+    let site = Site::new(&["n1", "n2", "n3"]).await;
+    site.write("n2/config", "version 1\n");
+    site.write("n2/runs-1", "");
+    site.run(&[]).await.is(0);
+    assert_eq!(site.done_to("n1"), CHANGED);
+    assert!(site.done_to("n2").is_empty());
+    assert_eq!(site.done_to("n3"), CHANGED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_goes_last() {
+    let site = Site::new(&["n1", "n2", "n3"]).await;
+    site.run(&["leader=n1"]).await.is(0);
+    let log = site.log();
+    let outs: Vec<_> = log.iter().filter(|line| line.starts_with("out")).collect();
+    assert_eq!(outs, ["out n2", "out n3", "out n1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_fails_is_taken_back_and_nobody_else_is_begun() {
+    let site = Site::new(&["n1", "n2"]).await;
+    site.run(&["broken=n1"]).await.is(7).says(&[
+        "the old state is back",
+        "n1: a task failed",
+        "not begun",
+        "the change proved bad and was taken back: the old state serves",
+    ]);
+    site.did(&["out n1", "change n1", "restore n1", "back n1"]);
+    assert_eq!(site.config("n1"), "before\n");
+    assert_eq!(site.config("n2"), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_finished_before_a_failure_stays() {
+    let site = Site::new(&["n1", "n2"]).await;
+    site.run(&["broken=n2"])
+        .await
+        .is(4)
+        .says(&["changed and serving", "old state again: a task failed"]);
+    assert_eq!(site.done_to("n1"), CHANGED);
+    assert_eq!(site.done_to("n2"), ["out", "change", "restore", "back"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_go_back_stays_out() {
+    let site = Site::new(&["n1", "n2"]).await;
+    site.run(&["broken=n1", "lost=n1"]).await.is(8).says(&[
+        "quarantined, stays drained",
+        "look at the hosts named above",
+    ]);
+    site.did(&["out n1", "change n1", "restore n1"]);
+}
+
+/// It proves bad only in rotation, so it is taken out once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_stay_healthy_is_taken_back() {
+    let site = Site::new(&["n1", "n2"]).await;
+    site.run(&["sickens=n1", "soak=1"])
+        .await
+        .is(7)
+        .says(&["not healthy any more"]);
+    site.did(&[
+        "out n1",
+        "change n1",
+        "back n1",
+        "out n1",
+        "restore n1",
+        "back n1",
+    ]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_sick_peer_nobody_is_taken_out() {
+    let site = Site::new(&["n1", "n2"]).await;
+    site.make_sick("n2");
+    site.write("n2/config", "version 1\n");
+    site.write("n2/runs-1", "");
+    site.run(&[])
+        .await
+        .is(4)
+        .says(&["without n1 0 of 2 would serve", "n2 is not healthy"]);
+    site.did(&[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_outside_of_the_limit_are_asked_and_not_touched() {
+    let site = Site::new(&["n1", "n2"]).await;
+    site.run(&["--limit", "n1"]).await.is(0);
+    site.did(&["out n1", "change n1", "back n1"]);
+    assert!(site.was_asked("n2"));
+    assert_eq!(site.config("n2"), "");
+    site.make_sick("n2");
+    site.run(&["--limit", "n1", "version=2"])
+        .await
+        .is(4)
+        .says(&["n2 is not healthy"]);
+    site.did(&["out n1", "change n1", "back n1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_cannot_be_asked_holds_everybody() {
+    let site = Site::new(&["n1", "n2"]).await;
+    site.vanish("n2");
+    site.run(&["--limit", "n1"])
+        .await
+        .is(4)
+        .says(&["n2: unreachable"]);
+    site.run(&[]).await.is(5).says(&["n2: unreachable"]);
+    site.did(&[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_balancer_refuses_is_not_done() {
+    let site = Site::new(&["n1", "n2"]).await;
+    site.write("refuses", "");
+    site.run(&[])
+        .await
+        .is(4)
+        .says(&["not out of rotation: lb:", "as it was, and back"]);
+    site.did(&["back n1"]);
+    assert_eq!(site.config("n1"), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_balancer_nobody_is_taken_out() {
+    let site = Site::new(&["n1", "n2"]).await;
+    site.vanish("lb");
+    site.run(&[]).await.is(4).says(&["lb"]);
+    assert_eq!(site.config("n1"), "");
+    assert!(!site.log().contains(&"change n1".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_reaches_the_hosts_of_earlier_plays_newest_first() {
+    let site = Site::new(&["a1", "a2", "b1", "b2"]).await;
+    site.run(&["broken=b2", "on_failure=rollback"])
+        .await
+        .is(7)
+        .says(&["the old state serves"]);
+    let log = site.log();
+    let back: Vec<&str> = log[9..].iter().map(String::as_str).collect();
+    let whole = [
+        ["out b2", "change b2", "restore b2", "back b2"].as_slice(),
+        &["out b1", "restore b1", "back b1"],
+        &["out a2", "restore a2", "back a2"],
+        &["out a1", "restore a1", "back a1"],
+    ];
+    assert_eq!(back, whole.concat());
+    for node in ["a1", "a2", "b1", "b2"] {
+        assert_eq!(site.config(node), "before\n");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_back_that_ends_early_needs_a_person() {
+    let site = Site::new(&["a1", "a2", "b1", "b2"]).await;
+    site.run(&["broken=b1", "on_failure=rollback", "lost=a2"])
+        .await
+        .is(8)
+        .says(&["then a2"]);
+    let log = site.log();
+    assert_eq!(log[10..], ["out a2", "restore a2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_takes_nobody_out_and_lists_the_same_steps() {
+    let site = Site::new(&["n1", "n2"]).await;
+    let dry = site.run(&["--check"]).await.is(0);
+    site.did(&[]);
+    assert_eq!(site.config("n1"), "");
+    let wet = site.run(&[]).await.is(0);
+    for node in ["n1", "n2"] {
+        for title in ["Write the configuration", "Start the node anew"] {
+            let lists = |said: &Said| {
+                let mut lines = said.text.lines();
+                lines.any(|line| line.starts_with(node) && line.contains(title))
+            };
+            assert!(lists(&dry), "{node}, {title}:\n{}", dry.text);
+            assert!(lists(&wet), "{node}, {title}:\n{}", wet.text);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_balancer_that_does_not_tell_is_not_called_one_that_lacks_the_node() {
+    let site = Site::new(&["n1"]).await;
+    site.does(&[
+        "status",
+        "./site.yaml",
+        "-i",
+        "hosts.yaml",
+        "--output",
+        "plain",
+    ])
+    .await
+    .is(0)
+    .says(&["does not tell where a node is"]);
+    site.did(&[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_needs_a_rollout() {
+    let site = Site::new(&["n1"]).await;
+    site.write("plain.yaml", "- { name: plain, hosts: n, roles: [node] }\n");
+    site.does(&["restart", "./plain.yaml", "-i", "hosts.yaml"])
+        .await
+        .is(2)
+        .says(&["has a `rollout`", "standard-ha"]);
+    site.did(&[]);
+}
+
+/// What stands in a file instead of what, where that is wrong, and in which words.
+const MISTAKES: [(&str, &str, &str, &str, &str); 8] = [
+    (
+        PLAYBOOK,
+        "canary: \"",
+        "canery: \"",
+        "site.yaml:8:5",
+        "did you mean `canary`?",
+    ),
+    (
+        PLAYBOOK,
+        "max_failures: 1",
+        "max_failure: 1",
+        "site.yaml:14:5",
+        "did you mean `max_failures`?",
+    ),
+    (
+        PLAYBOOK,
+        "    max_failures: 1\n",
+        "",
+        "site.yaml:6:5",
+        "`rollout` lacks `max_failures`",
+    ),
+    (
+        PLAYBOOK,
+        "first_install: serial",
+        "first_install: sometimes",
+        "site.yaml:16:20",
+        "it is serial or parallel",
+    ),
+    (
+        PLAYBOOK,
+        "healthy_deadline: 60",
+        "healthy_deadline: soon",
+        "site.yaml:11:23",
+        "a time in seconds",
+    ),
+    (
+        PLAYBOOK,
+        "\"{{ max_unavailable }}\"",
+        "101%",
+        "site.yaml:12:22",
+        "`max_unavailable` cannot be",
+    ),
+    (
+        PLAYBOOK,
+        "\"{{ canary }}\"",
+        "\"{{ canaries }}\"",
+        "site.yaml:8:",
+        "canaries",
+    ),
+    (
+        "roles/node/tasks/healthy.yaml",
+        "{{ home }}",
+        "{{ houme }}",
+        "healthy.yaml:6:",
+        "houme",
+    ),
+];
+
+const PLAYBOOK: &str = "site.yaml";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_are_found_before_anybody_is_asked() {
+    let site = Site::new(&["n1"]).await;
+    for (file, old, new, place, word) in MISTAKES {
+        let right = fs::read_to_string(site.path(file)).unwrap();
+        site.edit(file, old, new);
+        site.does(&["lint", "./site.yaml", "-i", "hosts.yaml"])
+            .await
+            .is(2)
+            .says(&[place, word]);
+        site.write(file, &right);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_stop_a_node_comes_back_and_the_next_run_goes_on() {
+    let site = Site::new(&["n1", "n2"]).await;
+    let child = site.command(&site.run_words(&["pause=2"])).spawn().unwrap();
+    while !site.log().contains(&"change n1".to_owned()) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let pid = i32::try_from(child.id().unwrap()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    site.said(&output).is(130).says(&["n2", "not begun"]);
+    site.did(&["out n1", "change n1", "back n1"]);
+    site.run(&[]).await.is(0);
+    assert_eq!(site.done_to("n1"), CHANGED);
+    assert_eq!(site.done_to("n2"), CHANGED);
+}
