@@ -23,7 +23,7 @@ calls() {
 
 step "the load alone"
 calls
-sleep 15
+sleep 10
 load_stop
 before_p99=$(load_p99)
 
