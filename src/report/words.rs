@@ -155,11 +155,11 @@ pub fn moved(
 ) -> String {
     let text = match (phase, failure) {
         (Phase::TakenOut, None) => "out of rotation".to_owned(),
-        (Phase::PutBack, None) => "back in rotation".to_owned(),
+        (Phase::PutBack, None) => "in rotation".to_owned(),
         (Phase::Soaked, None) => format!("healthy for {}", duration(took)),
         (Phase::Restored, None) => "the old state is back".to_owned(),
         (Phase::TakenOut, Some(why)) => format!("not out of rotation: {why}"),
-        (Phase::PutBack, Some(why)) => format!("not back in rotation: {why}"),
+        (Phase::PutBack, Some(why)) => format!("not in rotation: {why}"),
         (Phase::Soaked, Some(why)) => format!("not healthy any more: {why}"),
         (Phase::Restored, Some(why)) => format!("the old state is not back: {why}"),
     };
