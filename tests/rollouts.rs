@@ -243,7 +243,7 @@ async fn one_after_the_other_and_nobody_twice() {
     site.run(&[])
         .await
         .is(0)
-        .says(&["out of rotation", "back in rotation", "done:"]);
+        .says(&["out of rotation", "in rotation", "done:"]);
     let all = [
         "out n1",
         "change n1",
