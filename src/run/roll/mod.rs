@@ -22,7 +22,7 @@ use crate::rollout::{Action, Ending, Found, How, Ledger, Needs, Observation, Rol
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use indexmap::IndexMap;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -51,6 +51,8 @@ struct Moving {
     lost: Vec<(String, Driven)>,
     /// Taken out of a rotation that no balancer of ours keeps.
     out: HashSet<String>,
+    /// Why hosts did not serve when they were last looked at.
+    faults: HashMap<String, String>,
 }
 
 /// What came of it, and the hosts' states afterwards.
@@ -84,6 +86,7 @@ impl<'r> Roll<'r> {
                 states,
                 lost: vec![],
                 out: HashSet::new(),
+                faults: HashMap::new(),
             }),
             began: Instant::now(),
         }
@@ -208,22 +211,39 @@ impl<'r> Roll<'r> {
     async fn observe(&self, rest: Duration) -> Observation {
         tokio::time::sleep(rest).await;
         let taken = self.began.elapsed();
-        let (healthy, read) = tokio::join!(
-            join_all(self.cluster.hosts.iter().map(|host| self.is_healthy(host))),
+        let (probed, read) = tokio::join!(
+            join_all(self.cluster.hosts.iter().map(|host| self.probe(host))),
             self.read_balancers(),
         );
         let sights = self
             .cluster
             .hosts
             .iter()
-            .zip(healthy)
-            .map(|(host, healthy)| read.sight(host, healthy, self.moving().out.contains(host)))
+            .zip(probed)
+            .map(|(host, probed)| {
+                self.note_fault(host, probed.as_ref().err());
+                read.sight(host, probed.is_ok(), self.moving().out.contains(host))
+            })
             .collect();
         Observation::Seen(Seen {
             taken,
             sights,
             unread: read.unread(),
         })
+    }
+
+    /// Once for each fault. Who is out is not expected to serve.
+    fn note_fault(&self, host: &str, fault: Option<&String>) {
+        let mut moving = self.moving();
+        let is_told = moving.faults.get(host) == fault;
+        match fault {
+            _ if is_told || moving.out.contains(host) || !moving.states.contains_key(host) => {}
+            None => drop(moving.faults.remove(host)),
+            Some(why) => {
+                moving.faults.insert(host.to_owned(), why.clone());
+                self.teller.note(Some(host), format!("not healthy: {why}"));
+            }
+        }
     }
 
     /// The host's steps while it serves: none of them takes it away.
