@@ -162,6 +162,23 @@ impl Site {
         self.said(&self.command(words).output().await.unwrap())
     }
 
+    /// A run that is asked to stop as soon as this was done.
+    async fn stopped_within(&self, deed: &str, more: &[&str]) -> Said {
+        let child = self.command(&self.run_words(more)).spawn().unwrap();
+        let done = async {
+            while !self.log().iter().any(|line| line == deed) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), done)
+            .await
+            .unwrap();
+        let pid = i32::try_from(child.id().unwrap()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        self.said(&child.wait_with_output().await.unwrap())
+    }
+
     fn said(&self, output: &Output) -> Said {
         let text = [output.stdout.as_slice(), &output.stderr].concat();
         let dir = self.dir.path().display().to_string();
@@ -182,7 +199,7 @@ impl Site {
             "plain",
         ];
         for word in more {
-            if word.contains('=') {
+            if word.contains('=') || word.starts_with('{') {
                 words.push("-e");
             }
             words.push(word);
@@ -239,22 +256,20 @@ fn copy(from: &Path, to: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_after_the_other_and_nobody_twice() {
-    let site = Site::new(&["n1", "n2"]).await;
-    site.run(&[])
-        .await
-        .is(0)
-        .says(&["out of rotation", "back in rotation", "done:"]);
-    let all = [
-        "out n1",
-        "change n1",
-        "back n1",
-        "out n2",
-        "change n2",
-        "back n2",
-    ];
-    site.did(&all);
-    site.run(&[]).await.is(0).says(&["0 failed"]);
-    site.did(&all);
+    for nodes in [["n1", "n2"].as_slice(), &["n1", "n2", "n3"]] {
+        let site = Site::new(nodes).await;
+        site.run(&[])
+            .await
+            .is(0)
+            .says(&["out of rotation", "back in rotation", "done:"]);
+        let all = nodes
+            .iter()
+            .flat_map(|node| CHANGED.map(|word| format!("{word} {node}")));
+        let all: Vec<String> = all.collect();
+        assert_eq!(site.log(), all);
+        site.run(&[]).await.is(0).says(&["done:"]);
+        assert_eq!(site.log(), all);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -407,13 +422,24 @@ async fn a_peer_that_cannot_be_asked_holds_everybody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_balancer_refuses_is_not_done() {
     let site = Site::new(&["n1", "n2"]).await;
-    site.write("refuses", "");
+    site.write("lb/refuses", "");
     site.run(&[])
         .await
         .is(4)
         .says(&["not out of rotation: lb:", "as it was, and back"]);
     site.did(&["back n1"]);
     assert_eq!(site.config("n1"), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_out_at_one_balancer_alone_is_not_changed() {
+    let site = Site::new(&["n1", "n2"]).await;
+    site.write("n2/refuses", "");
+    site.run(&["{balancers: [lb, n2]}"])
+        .await
+        .is(4)
+        .says(&["not out of rotation: n2:"]);
+    site.did(&["out n1", "back n1", "back n1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -586,17 +612,37 @@ async fn mistakes_are_found_before_anybody_is_asked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn asked_to_stop_a_node_comes_back_and_the_next_run_goes_on() {
     let site = Site::new(&["n1", "n2"]).await;
-    let child = site.command(&site.run_words(&["pause=2"])).spawn().unwrap();
-    while !site.log().contains(&"change n1".to_owned()) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let pid = i32::try_from(child.id().unwrap()).unwrap();
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let output = child.wait_with_output().await.unwrap();
-    site.said(&output).is(130).says(&["n2", "not begun"]);
+    site.stopped_within("change n1", &["pause=2"])
+        .await
+        .is(130)
+        .says(&["changed and serving", "not begun"]);
     site.did(&["out n1", "change n1", "back n1"]);
     site.run(&[]).await.is(0);
     assert_eq!(site.done_to("n1"), CHANGED);
     assert_eq!(site.done_to("n2"), CHANGED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_stop_a_change_that_fails_is_taken_back_all_the_same() {
+    let site = Site::new(&["n1", "n2"]).await;
+    site.stopped_within("change n1", &["pause=2", "broken=n1"])
+        .await
+        .is(130)
+        .says(&["old state again: a task failed", "not begun"]);
+    site.did(&["out n1", "change n1", "restore n1", "back n1"]);
+}
+
+/// Nothing is begun any more, not even the way back of what is finished.
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_stop_what_is_finished_stays() {
+    let site = Site::new(&["n1", "n2", "n3"]).await;
+    site.stopped_within(
+        "change n2",
+        &["pause=1", "broken=n2", "on_failure=rollback"],
+    )
+    .await
+    .is(130);
+    assert_eq!(site.done_to("n1"), CHANGED);
+    assert_eq!(site.done_to("n2"), ["out", "change", "restore", "back"]);
+    assert!(site.done_to("n3").is_empty());
 }
