@@ -8,253 +8,33 @@
 #[expect(dead_code, reason = "made for tests/ssh.rs, which uses all of it")]
 #[path = "support/host.rs"]
 mod host;
+#[path = "rollouts/nginx.rs"]
+mod nginx;
+#[path = "rollouts/site.rs"]
+mod site;
 
-use host::Host;
+use site::{Said, Site};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
-use std::time::Duration;
-use tempfile::TempDir;
-use tokio::process::Command;
-
-const ROLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rollouts/node");
-
-const PLAY: &str = r#"
-- name: Change GROUP
-  hosts: GROUP
-  serial: 1
-  rollout:
-    cluster: GROUP
-    balancers: "{{ balancers }}"
-    canary: "{{ canary }}"
-    canary_soak: "{{ soak }}"
-    min_healthy_time: "{{ soak }}"
-    healthy_deadline: 60
-    max_unavailable: "{{ max_unavailable }}"
-    min_healthy: "{{ min_healthy }}"
-    max_failures: 1
-    on_failure: "{{ on_failure }}"
-    first_install: serial
-  roles: [node]
-"#;
 
 /// The log of a node that was changed and serves.
 const CHANGED: [&str; 3] = ["out", "change", "back"];
 
-struct Said {
-    code: Option<i32>,
-    text: String,
-}
-
-impl Said {
-    #[track_caller]
-    fn is(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{}", self.text);
-        self
-    }
-
-    #[track_caller]
-    fn says(self, parts: &[&str]) -> Self {
-        for part in parts {
-            assert!(
-                self.text.contains(part),
-                "`{part}` is missing in:\n{}",
-                self.text
-            );
-        }
-        self
-    }
-}
-
-/// A balancer and the nodes behind it; `b2` is the second node of group `b`.
-struct Site {
-    dir: TempDir,
-    hosts: Vec<Host>,
-}
-
-impl Site {
-    async fn new(nodes: &[&str]) -> Self {
-        let site = Self {
-            dir: tempfile::tempdir().unwrap(),
-            hosts: Vec::new(),
-        };
-        let mut groups: Vec<&str> = nodes.iter().map(|node| &node[..1]).collect();
-        groups.dedup();
-        let plays = groups.iter().map(|group| PLAY.replace("GROUP", group));
-        site.write("site.yaml", &plays.collect::<String>());
-        copy(Path::new(ROLE), &site.path("roles/node"));
-        site.with_hosts(nodes).await
-    }
-
-    async fn with_hosts(mut self, nodes: &[&str]) -> Self {
-        let mut inventory = String::new();
-        let mut group = "";
-        for name in ["lb"].iter().chain(nodes) {
-            if name[..1] != *group {
-                group = &name[..1];
-                inventory.push_str(&format!("{group}:\n  hosts:\n"));
-            }
-            let host = Host::usual().await;
-            let target = host.target();
-            inventory.push_str(&format!(
-                "    {name}: {{ ansible_host: 127.0.0.1, ansible_port: {}, ansible_ssh_private_key_file: {}, \
-                 apim_deploy_known_hosts: {}, apim_deploy_remote_dir: {} }}\n",
-                host.port,
-                host.path("user_key").display(),
-                host.path("known_hosts").display(),
-                target.remote_dirs[0],
-            ));
-            self.hosts.push(host);
-            fs::create_dir_all(self.path(name)).unwrap();
-        }
-        self.write("hosts.yaml", &inventory);
-        self
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
-    }
-
-    fn edit(&self, name: &str, old: &str, new: &str) {
-        let text = fs::read_to_string(self.path(name)).unwrap();
-        assert!(text.contains(old), "`{old}` does not stand in {name}");
-        self.write(name, &text.replace(old, new));
-    }
-
-    /// Nobody listens at its port any more.
-    fn vanish(&self, node: &str) {
-        let text = fs::read_to_string(self.path("hosts.yaml")).unwrap();
-        let line = text
-            .lines()
-            .find(|line| line.trim().starts_with(&format!("{node}:")));
-        let line = line.unwrap();
-        let (_, port) = line.split_once("ansible_port: ").unwrap();
-        let (port, _) = port.split_once(',').unwrap();
-        self.edit(
-            "hosts.yaml",
-            &format!("ansible_port: {port},"),
-            "ansible_port: 1,",
-        );
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_apim-deploy"));
-        command
-            .args(words)
-            .current_dir(self.dir.path())
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", self.dir.path())
-            .env("USER", "deploy")
-            .env("APIM_DEPLOY_STATE", self.path("state"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        command
-    }
-
-    async fn does(&self, words: &[&str]) -> Said {
-        self.said(&self.command(words).output().await.unwrap())
-    }
-
-    fn said(&self, output: &Output) -> Said {
-        let text = [output.stdout.as_slice(), &output.stderr].concat();
-        let dir = self.dir.path().display().to_string();
-        Said {
-            code: output.status.code(),
-            text: String::from_utf8_lossy(&text).replace(&dir, "DIR"),
-        }
-    }
-
-    /// `more` are variables as `name=value`, and options.
-    fn run_words<'w>(&self, more: &[&'w str]) -> Vec<&'w str> {
-        let mut words = vec![
-            "run",
-            "./site.yaml",
-            "-i",
-            "hosts.yaml",
-            "--output",
-            "plain",
-        ];
-        for word in more {
-            if word.contains('=') {
-                words.push("-e");
-            }
-            words.push(word);
-        }
-        words
-    }
-
-    async fn run(&self, more: &[&str]) -> Said {
-        self.does(&self.run_words(more)).await
-    }
-
-    fn log(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.path("log")).unwrap_or_default();
-        text.lines().map(ToOwned::to_owned).collect()
-    }
-
-    #[track_caller]
-    fn did(&self, lines: &[&str]) {
-        assert_eq!(self.log(), lines);
-    }
-
-    /// What was done to one node, without its name.
-    fn done_to(&self, node: &str) -> Vec<String> {
-        let log = self.log();
-        let ours = log.iter().filter_map(|line| line.strip_suffix(node));
-        ours.map(|word| word.trim().to_owned()).collect()
-    }
-
-    fn was_asked(&self, node: &str) -> bool {
-        let asked = fs::read_to_string(self.path("asked")).unwrap_or_default();
-        asked.lines().any(|line| line == node)
-    }
-
-    fn config(&self, node: &str) -> String {
-        fs::read_to_string(self.path(node).join("config")).unwrap_or_default()
-    }
-
-    fn make_sick(&self, node: &str) {
-        self.write(&format!("{node}/sick"), "");
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        match entry.path().is_dir() {
-            true => copy(&entry.path(), &to),
-            false => drop(fs::copy(entry.path(), to).unwrap()),
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn one_after_the_other_and_nobody_twice() {
-    let site = Site::new(&["n1", "n2"]).await;
-    site.run(&[])
-        .await
-        .is(0)
-        .says(&["out of rotation", "in rotation", "done:"]);
-    let all = [
-        "out n1",
-        "change n1",
-        "back n1",
-        "out n2",
-        "change n2",
-        "back n2",
-    ];
-    site.did(&all);
-    site.run(&[]).await.is(0).says(&["0 failed"]);
-    site.did(&all);
+    for nodes in [["n1", "n2"].as_slice(), &["n1", "n2", "n3"]] {
+        let site = Site::new(nodes).await;
+        site.run(&[])
+            .await
+            .is(0)
+            .says(&["out of rotation", "in rotation", "done:"]);
+        let all = nodes
+            .iter()
+            .flat_map(|node| CHANGED.map(|word| format!("{word} {node}")));
+        let all: Vec<String> = all.collect();
+        assert_eq!(site.log(), all);
+        site.run(&[]).await.is(0).says(&["done:"]);
+        assert_eq!(site.log(), all);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -368,10 +148,11 @@ async fn beside_a_sick_peer_nobody_is_taken_out() {
     site.make_sick("n2");
     site.write("n2/config", "version 1\n");
     site.write("n2/runs-1", "");
-    site.run(&[])
-        .await
-        .is(4)
-        .says(&["without n1 0 of 2 would serve", "n2 is not healthy"]);
+    site.run(&[]).await.is(4).says(&[
+        "note     not healthy: ",
+        "without n1 0 of 2 would serve",
+        "n2 is not healthy",
+    ]);
     site.did(&[]);
 }
 
@@ -394,10 +175,11 @@ async fn peers_outside_of_the_limit_are_asked_and_not_touched() {
 async fn a_peer_that_cannot_be_asked_holds_everybody() {
     let site = Site::new(&["n1", "n2"]).await;
     site.vanish("n2");
-    site.run(&["--limit", "n1"])
-        .await
-        .is(4)
-        .says(&["n2: unreachable"]);
+    site.run(&["--limit", "n1"]).await.is(4).says(&[
+        "Connection refused",
+        "n2: unreachable",
+        "the run stopped, and nothing was changed before",
+    ]);
     site.run(&[]).await.is(5).says(&["n2: unreachable"]);
     site.did(&[]);
 }
@@ -405,7 +187,7 @@ async fn a_peer_that_cannot_be_asked_holds_everybody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_balancer_refuses_is_not_done() {
     let site = Site::new(&["n1", "n2"]).await;
-    site.write("refuses", "");
+    site.write("lb/refuses", "");
     site.run(&[])
         .await
         .is(4)
@@ -415,10 +197,24 @@ async fn what_a_balancer_refuses_is_not_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_out_at_one_balancer_alone_is_not_changed() {
+    let site = Site::new(&["n1", "n2"]).await;
+    site.write("n2/refuses", "");
+    site.run(&["{balancers: [lb, n2]}"])
+        .await
+        .is(4)
+        .says(&["not out of rotation: n2:"]);
+    site.did(&["out n1", "back n1", "back n1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_its_balancer_nobody_is_taken_out() {
     let site = Site::new(&["n1", "n2"]).await;
     site.vanish("lb");
-    site.run(&[]).await.is(4).says(&["lb"]);
+    site.run(&[])
+        .await
+        .is(4)
+        .says(&["cannot be read: lb: ", "Connection refused"]);
     assert_eq!(site.config("n1"), "");
     assert!(!site.log().contains(&"change n1".to_owned()));
 }
@@ -581,17 +377,37 @@ async fn mistakes_are_found_before_anybody_is_asked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn asked_to_stop_a_node_comes_back_and_the_next_run_goes_on() {
     let site = Site::new(&["n1", "n2"]).await;
-    let child = site.command(&site.run_words(&["pause=2"])).spawn().unwrap();
-    while !site.log().contains(&"change n1".to_owned()) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let pid = i32::try_from(child.id().unwrap()).unwrap();
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let output = child.wait_with_output().await.unwrap();
-    site.said(&output).is(130).says(&["n2", "not begun"]);
+    site.stopped_within("change n1", &["pause=2"])
+        .await
+        .is(130)
+        .says(&["changed and serving", "not begun"]);
     site.did(&["out n1", "change n1", "back n1"]);
     site.run(&[]).await.is(0);
     assert_eq!(site.done_to("n1"), CHANGED);
     assert_eq!(site.done_to("n2"), CHANGED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_stop_a_change_that_fails_is_taken_back_all_the_same() {
+    let site = Site::new(&["n1", "n2"]).await;
+    site.stopped_within("change n1", &["pause=2", "broken=n1"])
+        .await
+        .is(130)
+        .says(&["old state again: a task failed", "not begun"]);
+    site.did(&["out n1", "change n1", "restore n1", "back n1"]);
+}
+
+/// Nothing is begun any more, not even the way back of what is finished.
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_stop_what_is_finished_stays() {
+    let site = Site::new(&["n1", "n2", "n3"]).await;
+    site.stopped_within(
+        "change n2",
+        &["pause=1", "broken=n2", "on_failure=rollback"],
+    )
+    .await
+    .is(130);
+    assert_eq!(site.done_to("n1"), CHANGED);
+    assert_eq!(site.done_to("n2"), ["out", "change", "restore", "back"]);
+    assert!(site.done_to("n3").is_empty());
 }

@@ -81,6 +81,8 @@ pub fn closing(ended: &Ended, recap: &Recap, check: bool, command: &str) -> Vec<
         .map(|h| h.host.as_str())
         .collect();
     let bad = bad.join(", ");
+    // A rollout may stop for a host that it does not touch, or for a balancer.
+    let who = if bad.is_empty() { "the run" } else { &bad };
     let next = |text: String| format!("{} {text}", style("next:").cyan().bold());
     match ended {
         Ended::Done if check => vec![format!(
@@ -105,9 +107,9 @@ pub fn closing(ended: &Ended, recap: &Recap, check: bool, command: &str) -> Vec<
         ],
         Ended::Stopped => vec![
             match recap.hosts.iter().all(|h| h.changed == 0) {
-                true => format!("now:  {bad} stopped, and nothing was changed before"),
+                true => format!("now:  {who} stopped, and nothing was changed before"),
                 false => format!(
-                    "now:  {bad} stopped half-way; what was finished stays, and what is due is kept"
+                    "now:  {who} stopped half-way; what was finished stays, and what is due is kept"
                 ),
             },
             next(format!("mend the cause, then: {command}")),

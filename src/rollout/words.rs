@@ -45,7 +45,7 @@ pub struct Seen {
     /// When the look began, on the clock of [`super::Rollout::hear`].
     pub taken: Duration,
     pub sights: Vec<Sight>,
-    /// Balancers that could not be read.
+    /// Balancers that could not be read, and why.
     pub unread: Vec<String>,
 }
 

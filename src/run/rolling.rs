@@ -56,8 +56,16 @@ impl Run<'_> {
     }
 
     async fn meet(&self, host: &str, like: &str) -> Option<HostState> {
-        let greeting = self.fleet.meet(host, like).await.ok()?;
-        Some(HostState::new(host, &greeting.facts, greeting.due))
+        match self.fleet.meet(host, like).await {
+            Ok(greeting) => Some(HostState::new(host, &greeting.facts, greeting.due)),
+            Err(lost) => {
+                self.teller.tell(Event::Unreachable {
+                    host: host.to_owned(),
+                    failure: lost.failure().clone(),
+                });
+                None
+            }
+        }
     }
 
     async fn roll_cluster(

@@ -44,14 +44,17 @@ const LEADER: &str = "is_leader";
 
 /// What the balancers say of each host.
 pub struct Read {
-    /// A balancer, and by host where that one is: `serving`, `drained`, `foreign`, `absent`. `None`: nobody could ask.
-    balancers: Vec<(String, Option<HashMap<String, String>>)>,
+    /// A balancer, and by host where that one is: `serving`, `drained`, `foreign`, `absent`; or why nobody could ask.
+    balancers: Vec<(String, Result<HashMap<String, String>, String>)>,
 }
 
 impl Read {
     pub fn unread(&self) -> Vec<String> {
-        let unread = self.balancers.iter().filter(|(_, said)| said.is_none());
-        unread.map(|(name, _)| name.clone()).collect()
+        let unread = self.balancers.iter().filter_map(|(name, said)| {
+            let why = said.as_ref().err()?;
+            Some(format!("{name}: {why}"))
+        });
+        unread.collect()
     }
 
     /// `out` says where a host is that no balancer of ours knows of.
@@ -59,7 +62,9 @@ impl Read {
         let said: Vec<(&str, &str)> = self
             .balancers
             .iter()
-            .filter_map(|(name, said)| Some((name.as_str(), said.as_ref()?.get(host)?.as_str())))
+            .filter_map(|(name, said)| {
+                Some((name.as_str(), said.as_ref().ok()?.get(host)?.as_str()))
+            })
             .collect();
         let serving = said.iter().filter(|(_, word)| *word == "serving").count();
         let rotation = match (said.len(), serving) {
@@ -121,10 +126,6 @@ impl Roll<'_> {
             .map_err(|lost| words(&lost))
     }
 
-    pub(super) async fn is_healthy(&self, host: &str) -> bool {
-        self.probe(host).await.is_ok()
-    }
-
     /// Healthy, as its role says; a role that says nothing makes no conditions.
     pub(super) async fn probe(&self, host: &str) -> Result<(), String> {
         self.errand(host, HEALTHY, None, Mode::Apply)
@@ -161,10 +162,10 @@ impl Roll<'_> {
                         let word = run.as_ref().and_then(standing);
                         said.extend(word.map(|word| (host.clone(), word)));
                     }
-                    Err(_) => return (balancer.clone(), None),
+                    Err(why) => return (balancer.clone(), Err(why)),
                 }
             }
-            (balancer.clone(), Some(said))
+            (balancer.clone(), Ok(said))
         });
         Read {
             balancers: join_all(balancers).await,

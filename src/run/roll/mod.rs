@@ -54,8 +54,12 @@ struct Moving {
     lost: Vec<(String, Driven)>,
     /// Taken out of a rotation that no balancer of ours keeps.
     out: HashSet<String>,
+    /// Hosts whose service was there before.
+    installed: HashSet<String>,
     /// The process of each host's service as it was found.
     processes: HashMap<String, Value>,
+    /// Why hosts did not serve when they were last looked at.
+    faults: HashMap<String, String>,
 }
 
 /// What came of it, and the hosts' states afterwards.
@@ -89,7 +93,9 @@ impl<'r> Roll<'r> {
                 states,
                 lost: vec![],
                 out: HashSet::new(),
+                installed: HashSet::new(),
                 processes: HashMap::new(),
+                faults: HashMap::new(),
             }),
             began: Instant::now(),
         }
@@ -198,11 +204,15 @@ impl<'r> Roll<'r> {
         if !self.is_ours(host) {
             found.needs = Needs::Nothing;
             found.installed = true;
+            self.moving().installed.insert(host.to_owned());
             return found;
         }
         self.working(host, "looking what is to be done");
         if let Ok(look) = self.dry_run(host).await {
             found.installed = is_installed(&look);
+            if found.installed {
+                self.moving().installed.insert(host.to_owned());
+            }
             if let Some(process) = process(&look) {
                 self.moving().processes.insert(host.to_owned(), process);
             }
@@ -218,22 +228,40 @@ impl<'r> Roll<'r> {
     async fn observe(&self, rest: Duration) -> Observation {
         tokio::time::sleep(rest).await;
         let taken = self.began.elapsed();
-        let (healthy, read) = tokio::join!(
-            join_all(self.cluster.hosts.iter().map(|host| self.is_healthy(host))),
+        let (probed, read) = tokio::join!(
+            join_all(self.cluster.hosts.iter().map(|host| self.probe(host))),
             self.read_balancers(),
         );
         let sights = self
             .cluster
             .hosts
             .iter()
-            .zip(healthy)
-            .map(|(host, healthy)| read.sight(host, healthy, self.moving().out.contains(host)))
+            .zip(probed)
+            .map(|(host, probed)| {
+                self.note_fault(host, probed.as_ref().err());
+                read.sight(host, probed.is_ok(), self.moving().out.contains(host))
+            })
             .collect();
         Observation::Seen(Seen {
             taken,
             sights,
             unread: read.unread(),
         })
+    }
+
+    /// Once for each fault. Who is out, or was never there, is not expected to serve.
+    fn note_fault(&self, host: &str, fault: Option<&String>) {
+        let mut moving = self.moving();
+        let is_told = moving.faults.get(host) == fault;
+        let is_expected = moving.installed.contains(host) && !moving.out.contains(host);
+        match fault {
+            _ if is_told || !is_expected || !moving.states.contains_key(host) => {}
+            None => drop(moving.faults.remove(host)),
+            Some(why) => {
+                moving.faults.insert(host.to_owned(), why.clone());
+                self.teller.note(Some(host), format!("not healthy: {why}"));
+            }
+        }
     }
 
     /// The host's steps while it serves: none of them takes it away.
@@ -258,7 +286,7 @@ impl<'r> Roll<'r> {
         let found = self.moving().processes.get(host).cloned();
         let now = self.dry_run(host).await.ok();
         let now = now.as_ref().and_then(process);
-        found.is_some() && found == now && self.is_healthy(host).await
+        found.is_some() && found == now && self.probe(host).await.is_ok()
     }
 
     /// Seen through, also when the run was asked to stop: a node that is out has to come back.
