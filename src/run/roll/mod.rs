@@ -200,7 +200,6 @@ impl<'r> Roll<'r> {
         if self.state(host).is_none() {
             return found;
         }
-        found.leader = self.is_leader(host).await;
         if !self.is_ours(host) {
             found.needs = Needs::Nothing;
             found.installed = true;
@@ -221,6 +220,7 @@ impl<'r> Roll<'r> {
                 true => Needs::Change,
                 false => Needs::Nothing,
             };
+            found.leader = found.needs == Needs::Change && self.is_leader(host).await;
         }
         found
     }
