@@ -21,6 +21,7 @@ use crate::plan::{self, HostState, Leg, Stretch, World};
 use crate::rollout::{
     Action, Ending, Found, How, Ledger, Needs, Observation, Policy, Rollout, Seen, Work,
 };
+use crate::wire::Outcome;
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use indexmap::IndexMap;
@@ -294,14 +295,23 @@ impl<'r> Roll<'r> {
         let Some(mut state) = self.state(host) else {
             return failed(format!("{host} takes no part any more"));
         };
+        let reason = Mutex::new(None);
+        let count = |host: &str, task: u32, outcome: &Outcome, ignored: bool| {
+            (self.count)(host, task, outcome, ignored);
+            if let (Outcome::Failed(failure), false) = (outcome, ignored) {
+                let mut reason = reason.lock().unwrap_or_else(PoisonError::into_inner);
+                *reason = Some(failure.message.clone());
+            }
+        };
         let driver = Driver {
             world: self.world,
             fleet: self.fleet,
             teller: self.teller,
-            count: self.count,
+            count: &count,
             sees_through: true,
         };
         let driven = driver.drive(&mut state, &self.legs).await;
+        let reason = reason.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut moving = self.moving();
         if driven == Driven::Through {
             moving.states.insert(host.to_owned(), state);
@@ -309,7 +319,7 @@ impl<'r> Roll<'r> {
         }
         let why = match &driven {
             Driven::Lost(lost) => lost.failure().message.clone(),
-            _ => "a task failed".to_owned(),
+            _ => reason.unwrap_or_else(|| "a task failed".to_owned()),
         };
         moving.lost.push((host.to_owned(), driven));
         failed(why)
