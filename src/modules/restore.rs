@@ -75,8 +75,9 @@ restore:
 impl Restore {
     fn kept(&self, system: &System) -> Result<Generation> {
         generation::read(system, &self.service)?.ok_or_else(|| {
-            Failure::new(format!("nothing was kept of {}", self.service))
-                .help("an earlier state is kept when a running service is changed; this one never was")
+            Failure::new(format!("nothing was kept of {}", self.service)).help(
+                "an earlier state is kept when a running service is changed; this one never was",
+            )
         })
     }
 }
