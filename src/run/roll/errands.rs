@@ -42,10 +42,12 @@ pub fn check(world: &World<'_>, cluster: &Cluster, hosts: &[HostState]) -> Probl
 /// The fact by which `healthy.yaml` says that its host leads.
 const LEADER: &str = "is_leader";
 
+/// By host where that one is: `serving`, `drained`, `foreign`, `absent`; or why nobody could ask.
+type Told = Result<HashMap<String, String>, String>;
+
 /// What the balancers say of each host.
 pub struct Read {
-    /// A balancer, and by host where that one is: `serving`, `drained`, `foreign`, `absent`; or why nobody could ask.
-    balancers: Vec<(String, Result<HashMap<String, String>, String>)>,
+    balancers: Vec<(String, Told)>,
 }
 
 impl Read {

@@ -3,7 +3,8 @@
 //!
 //! What taking a node out, bringing it back, being healthy and going back to the old state mean is said by the play's
 //! roles, in files beside their own tasks: `take_out.yaml` and `put_back.yaml` for each balancer (its host is `balancer`),
-//! `healthy.yaml`, `restore.yaml`.
+//! `healthy.yaml`, `restore.yaml`. A `take_out.yaml` without `drain` does not tell where a node is: then what an earlier run
+//! left out is not noticed.
 
 mod errands;
 mod keys;
