@@ -299,7 +299,10 @@ impl<'r> Roll<'r> {
         let reason = Mutex::new(None);
         let count = |host: &str, task: u32, outcome: &Outcome, ignored: bool| {
             (self.count)(host, task, outcome, ignored);
-            if let (Outcome::Failed(failure), false) = (outcome, ignored) {
+            // A script among its words is told where the step is, not in one line.
+            if let (Outcome::Failed(failure), false) = (outcome, ignored)
+                && !failure.message.contains('\n')
+            {
                 let mut reason = reason.lock().unwrap_or_else(PoisonError::into_inner);
                 *reason = Some(failure.message.clone());
             }
