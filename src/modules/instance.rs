@@ -158,7 +158,9 @@ instance:
             some => some,
         };
         let why = why.or_else(|| self.is_too_old(&unit));
-        system.note("installed", unit.exists());
+        // What runs is kept before it is stopped; what never ran leaves nothing to go back to.
+        let has_a_past = !unit.is_down() || generation::is_kept(system, &self.service)?;
+        system.note("installed", has_a_past);
         system.note("process", unit.main_pid());
         if let Some(link) = &self.link
             && let Some(target) = system.read_link(&link.path)?

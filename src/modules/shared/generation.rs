@@ -54,6 +54,10 @@ pub fn keep<'p>(
     write(system, &folder.join(LIST), &text, 0o600)
 }
 
+pub fn is_kept(system: &System, service: &str) -> Result<bool> {
+    Ok(system.meta(&folder(service).join(LIST))?.is_some())
+}
+
 /// `None` when nothing was kept.
 pub fn read(system: &System, service: &str) -> Result<Option<Generation>> {
     let list = folder(service).join(LIST);
