@@ -76,6 +76,7 @@ until grep -q taken_out "$out/killed" || ! kill -0 "$killed" 2>/dev/null; do sle
 kill -9 "$killed"
 wait "$killed" 2>/dev/null || true
 expect_match "mi-1 is out" ' down;' "$(on lb-1 grep 172.30.57.21: /etc/nginx/clusters/mi.http.conf)"
-deploy
+# Its worker may still be at the step that it was told.
+deploy --wait-lock 120
 nothing_failed
 all_serve
