@@ -42,6 +42,12 @@ final class Gateway {
         return List.copyOf(byContext.keySet());
     }
 
+    /** The APIs of a tenant: what `/apis` tells of each, and whether `/api-artifact` finds it. */
+    List<Map<String, Object>> apis(String domain) {
+        return byContext.values().stream().filter(a -> domain.equals(String.valueOf(a.get("organization")))).map(a -> Json.map("apiUUID", a.get("id"),
+                "name", a.get("name"), "version", a.get("version"), "context", a.get("context"), "apiType", "HTTP")).toList();
+    }
+
     // ---- artifacts -----------------------------------------------------------------------------------------------
 
     /** The first pull after a start. When its tries are used up, the gateway stays empty until the next start. */

@@ -56,6 +56,8 @@ final class Management {
                     + Node.version() + "</return></ns:getVersionResponse>");
         } else if (config.gateway() && path.equals("/api/am/gateway/v2/server-startup-healthcheck")) {
             call.send(gateway.ready() ? 200 : 500, null, new byte[0]);
+        } else if (config.gateway() && path.startsWith("/api/am/gateway/v2/")) {
+            deployed(call, path.substring("/api/am/gateway/v2".length()));
         } else if (path.startsWith("/services/")) {
             tenantAdmin.serve(call, user(call));
         } else if (data == null || !config.portals()) {
@@ -104,6 +106,30 @@ final class Management {
     private static void error(Call call, int status, String description) throws IOException {
         call.json(status, Json.map("code", status, "message", status == 404 ? "Not Found" : status == 401 ? "Unauthorized" : "Error",
                 "description", description, "moreInfo", "", "error", List.of()));
+    }
+
+    // ---- what the gateway has ----
+
+    /** Only the super tenant's users may ask for another tenant, as in the product's `validateTenantDomain`. */
+    private void deployed(Call call, String path) throws Exception {
+        AmData.User u = require(call);
+        if (u == null) {
+            return;
+        }
+        String domain = "carbon.super".equals(u.domain) ? call.query("tenantDomain", "carbon.super") : u.domain;
+        List<Map<String, Object>> apis = gateway.apis(domain);
+        if (path.equals("/apis")) {
+            call.json(200, Json.map("count", apis.size(), "list", apis));
+        } else if (path.equals("/api-artifact")) {
+            boolean there = apis.stream().anyMatch(a -> a.get("name").equals(call.query("apiName", null)) && a.get("version").equals(call.query("version", null)));
+            if (there) {
+                call.json(200, Json.map("api", "<api xmlns=\"http://ws.apache.org/ns/synapse\" name=\"" + call.query("apiName", "") + "\"/>"));
+            } else {
+                call.text(404, "");
+            }
+        } else {
+            call.text(404, "");
+        }
     }
 
     // ---- what gateways pull --------------------------------------------------------------------------------------
