@@ -70,7 +70,7 @@ deployed:
   product: mi
   url: https://localhost:9164
   user: admin
-  password: \"{{ mi_admin_password }}\"
+  password: \"{{ admin_password }}\"
   files: [/opt/wso2/mi/current/repository/deployment/server/carbonapps/orders_1.0.1.car]
   within: 30
 ";

@@ -63,8 +63,8 @@ impl Module for Probe {
 probe:
   name: gateway
   requests:
-    - { url: \"https://{{ api_hostname }}/health-check\", status: 200 }
-    - { url: \"https://{{ api_hostname }}/pizzashack/1.0.0/menu\" }
+    - { url: \"https://api.example.com/health-check\", status: 200 }
+    - { url: \"https://api.example.com/pizzashack/1.0.0/menu\" }
   per_second: 5
   address: 10.0.1.5
   nodes: { gw-1: 10.0.1.11, gw-2: 10.0.1.12 }

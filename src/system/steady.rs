@@ -27,12 +27,12 @@ pub struct Question {
     pub statuses: Vec<u16>,
 }
 
-/// What they came to so far.
+/// What they came to so far, by URL: one that is slow must not hide among others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
-    pub all: Probed,
+    pub all: BTreeMap<String, Probed>,
     /// By the node that answered, where the balancer says so.
-    pub by: BTreeMap<IpAddr, Probed>,
+    pub by: BTreeMap<IpAddr, BTreeMap<String, Probed>>,
 }
 
 /// By the name that a step gave them.
@@ -83,6 +83,7 @@ impl Tally {
         let mut tallies = vec![&mut self.all];
         tallies.extend(by.map(|by| self.by.entry(by).or_default()));
         for tally in tallies {
+            let tally = tally.entry(question.request.url.clone()).or_default();
             match &fault {
                 None => tally.good(took),
                 Some(why) => tally.bad(why.as_str()),
@@ -207,9 +208,10 @@ mod tests {
             took,
             Err(Failure::new("connection refused")),
         );
-        assert_eq!((tally.all.sent, tally.all.failed), (4, 3));
-        assert_eq!(tally.all.failure.as_deref(), Some("connection refused"));
-        let by = |node: &str| &tally.by[&node.parse::<IpAddr>().unwrap()];
+        let all = &tally.all["http://a/"];
+        assert_eq!((all.sent, all.failed), (4, 3));
+        assert_eq!(all.failure.as_deref(), Some("connection refused"));
+        let by = |node: &str| &tally.by[&node.parse::<IpAddr>().unwrap()]["http://a/"];
         assert_eq!((by("10.0.0.1").sent, by("10.0.0.1").failed), (1, 0));
         let why = by("10.0.0.2").failure.as_deref();
         assert_eq!(why, Some("GET http://a/ answers 404"));

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Nodes whose folder says how they answer: `failing`, `slow`, `poor` (an API of theirs is gone).
+/// Nodes whose folder says how they answer: `failing`, `slow`, `poor` (an API of theirs is gone), `mute` (none of their APIs
+/// answers).
 struct Web {
     site: Site,
     balancer: SocketAddr,
@@ -132,7 +133,7 @@ fn serve_node(home: PathBuf) -> SocketAddr {
         if is("slow") {
             std::thread::sleep(Duration::from_millis(150));
         }
-        match is("failing") && !path.contains("api") {
+        match (is("failing") && path == "/") || (is("mute") && path != "/") {
             true => says("503 Service Unavailable", "", ""),
             false => says("200 OK", "", "fine"),
         }
@@ -240,7 +241,7 @@ async fn a_node_that_gets_slow_is_taken_back() {
         .run(&["soak=6", "trait=slow"])
         .await
         .is(7)
-        .says(&["not healthy any more: ", " ms to answer, and took "]);
+        .says(&["not healthy any more: ", " ms to be answered, and took "]);
     web.site.did(&TAKEN_BACK);
 }
 
@@ -252,6 +253,19 @@ async fn a_node_that_lost_an_api_is_taken_back_before_anybody_meets_it() {
         "it serves 1 of the 2 that its peers serve; missing: Stock 2.1.0",
         "old state again",
     ]);
+    web.site
+        .did(&["out n1", "change n1", "restore n1", "back n1"]);
+}
+
+/// All is deployed, and health is well: only calls tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_apis_answer_503_is_taken_back_before_anybody_meets_it() {
+    let web = Web::new().await;
+    web.site
+        .run(&["soak=1", "trait=mute"])
+        .await
+        .is(7)
+        .says(&["it serves 0 of the 2 that its peers serve; missing: Orders 1.0.0"]);
     web.site
         .did(&["out n1", "change n1", "restore n1", "back n1"]);
 }

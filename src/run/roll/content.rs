@@ -33,7 +33,7 @@ impl Roll<'_> {
             let Some(missing) = missing else {
                 return Ok(());
             };
-            if began.elapsed() >= self.cluster.alike_within || self.fleet.is_stopping() {
+            if began.elapsed() >= self.cluster.alike_within {
                 return Err(missing);
             }
             self.working(host, &format!("waiting: {missing}"));

@@ -6,9 +6,10 @@
 
 use crate::event::Times;
 use crate::wire::Probed;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What people may decide about it.
@@ -63,7 +64,7 @@ impl Limits {
         let is_slow = now > limit && now > before + self.latency_floor;
         is_slow.then(|| {
             format!(
-                "it takes {} ms to answer, and took {} ms before",
+                "takes {} ms to be answered, and took {} ms before",
                 now.as_millis(),
                 before.as_millis()
             )
@@ -71,44 +72,51 @@ impl Limits {
     }
 }
 
-/// Of what fails anyway nothing can be concluded.
 fn share(probed: &Probed) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a share")]
     let share = probed.failed as f64 / probed.sent.max(1) as f64;
     share
 }
 
-/// One reading of a node's own requests and of every balancer's, and what the next one is compared with.
+/// By URL: one that is slow must not hide among others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Asked(BTreeMap<String, Probed>);
+
+impl Asked {
+    pub fn sum(&self) -> Probed {
+        let mut sum = Probed::default();
+        self.0.values().for_each(|probed| sum.add(probed));
+        sum
+    }
+
+    fn since(&self, earlier: Option<&Self>) -> Self {
+        let since = self.0.iter().map(|(url, probed)| {
+            let before = earlier.and_then(|earlier| earlier.0.get(url));
+            let since = before.map_or_else(|| probed.clone(), |before| probed.since(before));
+            (url.clone(), since)
+        });
+        Self(since.collect())
+    }
+}
+
+/// One reading of a node's own requests and of every balancer's.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
     /// By the node that asks itself.
-    pub direct: HashMap<String, Probed>,
+    pub direct: BTreeMap<String, Asked>,
     /// By balancer.
-    pub through: HashMap<String, Through>,
+    pub through: BTreeMap<String, Through>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Through {
-    pub all: Probed,
+    pub all: Asked,
     /// By the node that answered.
-    pub by: BTreeMap<String, Probed>,
+    pub by: BTreeMap<String, Asked>,
 }
 
 impl Through {
-    pub fn since(&self, earlier: Option<&Self>) -> Self {
-        let Some(earlier) = earlier else {
-            return self.clone();
-        };
-        let by = self.by.iter().map(|(host, probed)| {
-            let before = earlier.by.get(host).cloned().unwrap_or_default();
-            (host.clone(), probed.since(&before))
-        });
-        Self {
-            all: self.all.since(&earlier.all),
-            by: by.collect(),
-        }
-    }
-
     /// Those that none of `hosts` answered; nothing where the balancer does not tell who did.
     fn by_others(&self, hosts: &[&str]) -> Probed {
         if self.by.is_empty() {
@@ -116,21 +124,32 @@ impl Through {
         }
         let mut theirs = Probed::default();
         for host in hosts {
-            theirs.add(self.by.get(*host).unwrap_or(&Probed::default()));
+            theirs.add(&self.by.get(*host).map(Asked::sum).unwrap_or_default());
         }
-        self.all.since(&theirs)
+        self.all.sum().since(&theirs)
     }
 }
 
 impl Reading {
+    /// Nobody asks anything.
+    pub fn is_empty(&self) -> bool {
+        self.direct.is_empty() && self.through.is_empty()
+    }
+
     pub fn since(&self, earlier: &Self) -> Self {
-        let direct = self.direct.iter().map(|(host, probed)| {
-            let before = earlier.direct.get(host).cloned().unwrap_or_default();
-            (host.clone(), probed.since(&before))
-        });
-        let through = self.through.iter().map(|(balancer, through)| {
+        let direct = self.direct.iter();
+        let direct = direct.map(|(host, now)| (host.clone(), now.since(earlier.direct.get(host))));
+        let through = self.through.iter().map(|(balancer, now)| {
             let before = earlier.through.get(balancer);
-            (balancer.clone(), through.since(before))
+            let by = now.by.iter().map(|(host, now)| {
+                let before = before.and_then(|before| before.by.get(host));
+                (host.clone(), now.since(before))
+            });
+            let since = Through {
+                all: now.all.since(before.map(|before| &before.all)),
+                by: by.collect(),
+            };
+            (balancer.clone(), since)
         });
         Self {
             direct: direct.collect(),
@@ -142,50 +161,61 @@ impl Reading {
     pub fn traffic(&self) -> Probed {
         let mut all = Probed::default();
         for through in self.through.values() {
-            all.add(&through.all);
+            all.add(&through.all.sum());
         }
         all
     }
 
     /// What this node answered: asked by itself, and by each balancer. A balancer that does not tell who answered stands for
-    /// the node when it alone changes.
-    fn of<'r>(&'r self, host: &'r str) -> impl Iterator<Item = (String, &'r Probed)> {
-        let direct = self.direct.get(host).into_iter();
-        let direct = direct.map(|probed| ("asked on itself".to_owned(), probed));
-        let through = self.through.iter().filter_map(move |(balancer, through)| {
-            let probed = match through.by.is_empty() {
-                true => &through.all,
-                false => through.by.get(host)?,
+    /// the node that changes.
+    fn of(&self, host: &str) -> BTreeMap<(String, &str), &Probed> {
+        let mut all = Vec::new();
+        all.extend(
+            self.direct
+                .get(host)
+                .map(|asked| ("asked on itself".to_owned(), asked)),
+        );
+        for (balancer, through) in &self.through {
+            let asked = match through.by.is_empty() {
+                true => Some(&through.all),
+                false => through.by.get(host),
             };
-            Some((format!("through {balancer}"), probed))
+            all.extend(asked.map(|asked| (format!("through {balancer}"), asked)));
+        }
+        let each = all.into_iter().flat_map(|(how, asked)| {
+            let each = asked.0.iter();
+            each.map(move |(url, probed)| ((how.clone(), url.as_str()), probed))
         });
-        direct.chain(through)
+        each.collect()
     }
 }
 
-/// Whether a node that soaks does worse than before: `now` since its soak began.
+/// Whether a node that soaks does worse than before: `now` since its soak began. What was answered badly before anything was
+/// changed proves nothing.
 pub fn is_failing(limits: &Limits, host: &str, before: &Reading, now: &Reading) -> Option<String> {
-    now.of(host).find_map(|(how, probed)| {
-        if fails_anyway(limits, host, &how, before) {
+    let before = before.of(host);
+    now.of(host).into_iter().find_map(|(asked, probed)| {
+        let usual = before.get(&asked);
+        if usual.is_some_and(|usual| share(usual) > limits.max_error_rate) {
             return None;
         }
         let why = limits.too_many_failures(probed)?;
-        Some(format!("{how}, {why}"))
+        Some(format!("{}, {why}", asked.0))
     })
+}
+
+/// Each question was answered often enough to tell how long it takes.
+pub fn is_enough(host: &str, now: &Reading) -> bool {
+    let of = now.of(host);
+    of.values().all(|probed| probed.answered() >= FEW_ANSWERS)
 }
 
 pub fn is_slower(limits: &Limits, host: &str, before: &Reading, now: &Reading) -> Option<String> {
-    now.of(host).find_map(|(how, probed)| {
-        let usual = before.of(host).find(|(known, _)| *known == how)?;
-        let why = limits.too_slow(usual.1, probed)?;
-        Some(format!("{how}, {why}"))
+    let before = before.of(host);
+    now.of(host).into_iter().find_map(|(asked, probed)| {
+        let why = limits.too_slow(before.get(&asked)?, probed)?;
+        Some(format!("{}, {} {why}", asked.0, asked.1))
     })
-}
-
-/// A question that was answered badly before anything was changed proves nothing.
-fn fails_anyway(limits: &Limits, host: &str, how: &str, before: &Reading) -> bool {
-    let mut known = before.of(host).filter(|(known, _)| known == how);
-    known.any(|(_, usual)| usual.failed > 0 && share(usual) > limits.max_error_rate)
 }
 
 /// Whether the others do worse, while `soaking` soak.
@@ -196,8 +226,8 @@ pub fn others_fail(
     now: &Reading,
 ) -> Option<String> {
     now.through.iter().find_map(|(balancer, through)| {
-        let usual = before.through.get(balancer).map(|t| &t.all);
-        if usual.is_some_and(|usual| share(usual) > limits.max_error_rate) {
+        let usual = before.through.get(balancer).map(|t| t.all.sum());
+        if usual.is_some_and(|usual| share(&usual) > limits.max_error_rate) {
             return None;
         }
         let why = limits.too_many_failures(&through.by_others(soaking))?;
@@ -233,9 +263,13 @@ mod tests {
         probed
     }
 
-    fn direct(probed: Probed) -> Reading {
+    fn asked(probed: &Probed) -> Asked {
+        Asked([("http://a/".to_owned(), probed.clone())].into())
+    }
+
+    fn direct(probed: &Probed) -> Reading {
         Reading {
-            direct: [("n1".to_owned(), probed)].into(),
+            direct: [("n1".to_owned(), asked(probed))].into(),
             ..Reading::default()
         }
     }
@@ -243,11 +277,10 @@ mod tests {
     fn through(by: &[(&str, Probed)], unknown: &Probed) -> Reading {
         let mut all = unknown.clone();
         by.iter().for_each(|(_, probed)| all.add(probed));
-        let by = by
-            .iter()
-            .map(|(host, probed)| ((*host).to_owned(), probed.clone()));
+        let by = by.iter();
+        let by = by.map(|(host, probed)| ((*host).to_owned(), asked(probed)));
         let through = Through {
-            all,
+            all: asked(&all),
             by: by.collect(),
         };
         Reading {
@@ -312,10 +345,29 @@ mod tests {
     #[test]
     fn what_failed_before_proves_nothing() {
         let limits = Limits::default();
-        let bad = direct(probed(0, 0, 20));
+        let bad = direct(&probed(0, 0, 20));
         assert_eq!(is_failing(&limits, "n1", &bad, &bad), None);
-        let good = direct(probed(20, 5, 0));
+        let good = direct(&probed(20, 5, 0));
         let why = is_failing(&limits, "n1", &good, &bad).unwrap();
         assert!(why.starts_with("asked on itself, 20 of 20"), "{why}");
+    }
+
+    #[test]
+    fn what_is_slow_does_not_hide_among_what_is_not() {
+        let limits = Limits::default();
+        let both = |slow: u64| {
+            let urls = [("http://a/slow", slow), ("http://a/quick", 5)];
+            let asked = urls.map(|(url, millis)| (url.to_owned(), probed(20, millis, 0)));
+            Reading {
+                direct: [("n1".to_owned(), Asked(asked.into()))].into(),
+                ..Reading::default()
+            }
+        };
+        let why = is_slower(&limits, "n1", &both(6), &both(306)).unwrap();
+        assert!(
+            why.starts_with("asked on itself, http://a/slow takes 3"),
+            "{why}"
+        );
+        assert_eq!(is_slower(&limits, "n1", &both(6), &both(6)), None);
     }
 }

@@ -2,13 +2,12 @@
 //! until the last one is back.
 
 use super::errands::{self, HEALTHY, PROBE, TRAFFIC};
-use super::evidence::{self, Reading, Through};
+use super::evidence::{self, Asked, Reading, Through};
 use super::{PROBE_PAUSE, Roll, ended};
 use crate::event::{Event, Evidence, Phase};
 use crate::rollout::{Found, How, Needs, Observation, Rotation, Sight, Work};
 use crate::run::errand::Run;
 use crate::vars::Layer;
-use crate::wire::Probed;
 use futures_util::future::join_all;
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
@@ -38,14 +37,9 @@ impl Roll<'_> {
     /// Requests begin where somebody will be taken away; who serves nobody yet answers nobody.
     pub(super) async fn begin_watch(&self, found: &[Found]) {
         let goes = |f: &Found| f.installed && f.needs == Needs::Change;
-        if found.iter().any(goes) && self.reads_any() {
-            self.reading(false).await;
+        if found.iter().any(goes) && !self.reading(false).await.is_empty() {
             let _ = self.watch.began.set(Instant::now());
         }
-    }
-
-    fn reads_any(&self) -> bool {
-        [PROBE, TRAFFIC].iter().any(|file| self.has(file))
     }
 
     /// What they came to before anybody was taken out; waits until that is enough.
@@ -68,7 +62,7 @@ impl Roll<'_> {
         let hosts = hosts.filter(|host| self.state(host).is_some());
         let direct = hosts.map(|host| async move {
             let run = self.errand_with(host, &[PROBE], vars(None, last)).await;
-            Some((host.clone(), probed(run.ok()??)?))
+            Some((host.clone(), asked(&run.ok()??)?))
         });
         let (direct, through) = tokio::join!(join_all(direct), self.through(last));
         Reading {
@@ -78,17 +72,16 @@ impl Roll<'_> {
     }
 
     /// As the balancers meet the cluster.
-    async fn through(&self, last: bool) -> std::collections::HashMap<String, Through> {
+    async fn through(&self, last: bool) -> BTreeMap<String, Through> {
         let Some(host) = self.cluster.hosts.iter().find(|h| self.state(h).is_some()) else {
-            return Default::default();
+            return BTreeMap::new();
         };
         let each = self.cluster.balancers.iter().map(|balancer| async move {
             let vars = vars(Some(balancer), last);
             let run = self.errand_with(host, &[TRAFFIC], vars).await.ok()??;
-            let by: Option<BTreeMap<_, _>> = evidence::told(errands::value(&run, "probed_by"));
             let through = Through {
-                all: probed(run)?,
-                by: by.unwrap_or_default(),
+                all: asked(&run)?,
+                by: evidence::told(errands::value(&run, "probed_by")).unwrap_or_default(),
             };
             Some((balancer.clone(), through))
         });
@@ -96,13 +89,13 @@ impl Roll<'_> {
     }
 
     /// Healthy, and what its own requests came to; one exchange.
-    async fn look_at(&self, host: &str) -> Result<Option<Probed>, String> {
+    async fn look_at(&self, host: &str) -> Result<Option<Asked>, String> {
         let files: &[&str] = match self.watch.began.initialized() {
             true => &[HEALTHY, PROBE],
             false => &[HEALTHY],
         };
         let run = self.errand_with(host, files, vars(None, false)).await?;
-        Ok(run.and_then(probed))
+        Ok(run.as_ref().and_then(asked))
     }
 
     pub(super) async fn soak(&self, host: String, time: Duration) -> Observation {
@@ -223,8 +216,8 @@ fn vars(balancer: Option<&String>, last: bool) -> Layer {
     }
 }
 
-fn probed(run: Run) -> Option<Probed> {
-    evidence::told(errands::value(&run, "probed"))
+fn asked(run: &Run) -> Option<Asked> {
+    evidence::told(errands::value(run, "probed"))
 }
 
 /// One node that soaks.
@@ -256,7 +249,7 @@ impl<'s> Soak<'s> {
         }
     }
 
-    fn note(&mut self, direct: Option<Probed>) {
+    fn note(&mut self, direct: Option<Asked>) {
         self.now
             .direct
             .extend(direct.map(|d| (self.host.to_owned(), d)));
@@ -289,11 +282,14 @@ impl<'s> Soak<'s> {
         failing
     }
 
+    /// Where too few requests came after half time all of the soak counts.
     fn slower(&self) -> Option<String> {
         let before = self.roll.watch.baseline.get()?;
         let limits = &self.roll.cluster.limits;
-        let since =
-            |mark: &Reading| evidence::is_slower(limits, self.host, before, &self.now.since(mark));
-        since(self.half.as_ref().unwrap_or(&self.first))
+        let since = |mark: &Reading| self.now.since(mark);
+        let half = self.half.as_ref().map(since);
+        let half = half.filter(|half| evidence::is_enough(self.host, half));
+        let window = half.unwrap_or_else(|| since(&self.first));
+        evidence::is_slower(limits, self.host, before, &window)
     }
 }

@@ -42,10 +42,9 @@ final class Gateway {
         return List.copyOf(byContext.keySet());
     }
 
-    /** The APIs of a tenant: what `/apis` tells of each, and whether `/api-artifact` finds it. */
-    List<Map<String, Object>> apis(String domain) {
-        return byContext.values().stream().filter(a -> domain.equals(String.valueOf(a.get("organization")))).map(a -> Json.map("apiUUID", a.get("id"),
-                "name", a.get("name"), "version", a.get("version"), "context", a.get("context"), "apiType", "HTTP")).toList();
+    boolean has(String domain, String name, String version) {
+        return byContext.values().stream().anyMatch(a -> domain.equals(String.valueOf(a.get("organization"))) && a.get("name").equals(name)
+                && a.get("version").equals(version));
     }
 
     // ---- artifacts -----------------------------------------------------------------------------------------------

@@ -56,8 +56,8 @@ final class Management {
                     + Node.version() + "</return></ns:getVersionResponse>");
         } else if (config.gateway() && path.equals("/api/am/gateway/v2/server-startup-healthcheck")) {
             call.send(gateway.ready() ? 200 : 500, null, new byte[0]);
-        } else if (config.gateway() && path.startsWith("/api/am/gateway/v2/")) {
-            deployed(call, path.substring("/api/am/gateway/v2".length()));
+        } else if (config.gateway() && path.equals("/api/am/gateway/v2/api-artifact")) {
+            artifact(call);
         } else if (path.startsWith("/services/")) {
             tenantAdmin.serve(call, user(call));
         } else if (data == null || !config.portals()) {
@@ -108,27 +108,16 @@ final class Management {
                 "description", description, "moreInfo", "", "error", List.of()));
     }
 
-    // ---- what the gateway has ----
-
-    /** Only the super tenant's users may ask for another tenant, as in the product's `validateTenantDomain`. */
-    private void deployed(Call call, String path) throws Exception {
-        AmData.User u = require(call);
-        if (u == null) {
+    /** What is in the gateway's Synapse configuration. Source: carbon-apimgt, rest.api.gateway, ApiArtifactApiServiceImpl. */
+    private void artifact(Call call) throws IOException, SQLException {
+        if (require(call) == null) {
             return;
         }
-        String domain = "carbon.super".equals(u.domain) ? call.query("tenantDomain", "carbon.super") : u.domain;
-        List<Map<String, Object>> apis = gateway.apis(domain);
-        if (path.equals("/apis")) {
-            call.json(200, Json.map("count", apis.size(), "list", apis));
-        } else if (path.equals("/api-artifact")) {
-            boolean there = apis.stream().anyMatch(a -> a.get("name").equals(call.query("apiName", null)) && a.get("version").equals(call.query("version", null)));
-            if (there) {
-                call.json(200, Json.map("api", "<api xmlns=\"http://ws.apache.org/ns/synapse\" name=\"" + call.query("apiName", "") + "\"/>"));
-            } else {
-                call.text(404, "");
-            }
+        String name = call.query("apiName", "");
+        if (gateway.has(call.query("tenantDomain", "carbon.super"), name, call.query("version", ""))) {
+            call.json(200, Json.map("api", "<api xmlns=\"http://ws.apache.org/ns/synapse\" name=\"" + name + "\"/>"));
         } else {
-            call.text(404, "");
+            call.send(404, null, new byte[0]);
         }
     }
 
