@@ -105,13 +105,17 @@ Examples:
     Restart(RunArgs),
     /// Show every node: its release, whether it serves, its place in the balancer's rotation, what a run would change
     #[command(after_help = "\
-Asks what a rollout asks before it acts, and changes nothing.
+Asks what a rollout asks before it acts, and changes nothing. With --watch it looks again and again over the same
+connections: a terminal shows the latest look, a file or a pipe gets the first one and then a line for each thing that
+changed. It holds the hosts' locks meanwhile, so no run can begin before it ends.
 
 Examples:
   apim-deploy status standard-ha -i prod.yaml
   apim-deploy status standard-ha -i prod.yaml -l mi --output json
+  apim-deploy status standard-ha -i prod.yaml --watch 5
 
-Exit codes: 0 everything could be asked, 2 the input is wrong, 3 a host refused us, 5 a host could not be reached.")]
+Exit codes: 0 everything could be asked, or a watch was ended with Ctrl-C; 2 the input is wrong, 3 a host refused us,
+5 a host could not be reached.")]
     Status(StatusArgs),
     /// Bring tenants with clusters of their own, look at them, take them away
     #[command(subcommand)]
@@ -233,6 +237,10 @@ struct CheckArgs {
 struct StatusArgs {
     #[command(flatten)]
     input: InputArgs,
+    /// Look again every so many seconds, 10 by default, until Ctrl-C
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "10",
+        value_parser = clap::value_parser!(u64).range(1..=3600))]
+    watch: Option<u64>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -320,7 +328,10 @@ fn status(args: &StatusArgs) -> Exit {
     let seen = tell(
         &args.output,
         prepared.scrub(),
-        async |worker, teller, stop| run::status(&prepared, worker, teller, stop).await,
+        async |worker, teller, stop| {
+            let watch = args.watch.map(std::time::Duration::from_secs);
+            run::status(&prepared, worker, teller, stop, watch).await
+        },
     );
     match seen {
         Ok((ended, _)) => Exit::from(&ended),

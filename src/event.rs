@@ -59,6 +59,8 @@ pub enum Event {
         /// What became of each host, in words.
         hosts: Vec<(String, String)>,
     },
+    /// What clients met while a rollout went on.
+    Evidence(Evidence),
     /// Content on its way to a host, in bytes.
     Sending {
         host: String,
@@ -82,6 +84,8 @@ pub enum Event {
     Tenants(Vec<TenantState>),
     /// How every node of the clusters is.
     Nodes(Vec<NodeStatus>),
+    /// The same, at a later look.
+    NodesAgain(Vec<NodeStatus>),
     RunEnded {
         recap: Recap,
     },
@@ -118,6 +122,32 @@ pub enum InRotation {
     Absent,
     /// The balancer could not be asked.
     Unknown(String),
+}
+
+/// What clients met while a rollout went on, by requests of our own through the balancers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    pub cluster: String,
+    /// From the moment at which the first node was to be taken out; 0 where no balancer of ours was asked.
+    pub sent: u64,
+    pub failed: u64,
+    /// How the latest failed.
+    pub failure: Option<String>,
+    /// Before anything was touched.
+    pub before: Option<Times>,
+    pub during: Option<Times>,
+    /// The fewest nodes that were seen in service.
+    pub least: usize,
+    /// How many had to be.
+    pub promised: usize,
+    pub of: usize,
+}
+
+/// How long answers took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    pub p50: Duration,
+    pub p99: Duration,
 }
 
 /// What a rollout does with a node.

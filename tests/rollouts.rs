@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "rollouts/evidence.rs"]
+mod evidence;
 #[expect(dead_code, reason = "made for tests/ssh.rs, which uses all of it")]
 #[path = "support/host.rs"]
 mod host;
@@ -13,6 +15,7 @@ mod nginx;
 #[path = "rollouts/site.rs"]
 mod site;
 
+use rustix::process::Signal;
 use site::{Said, Site};
 use std::fs;
 
@@ -284,6 +287,34 @@ async fn a_balancer_that_does_not_tell_is_not_called_one_that_lacks_the_node() {
     .await
     .is(0)
     .says(&["does not tell where a node is"]);
+    site.did(&[]);
+}
+
+/// Twice at each look: whether it serves, and whether it leads.
+#[tokio::test(flavor = "multi_thread")]
+async fn status_goes_on_looking_and_says_what_changes() {
+    let site = Site::new(&["n1", "n2"]).await;
+    let words = [
+        "status",
+        "./site.yaml",
+        "-i",
+        "hosts.yaml",
+        "--watch",
+        "1",
+        "--output",
+        "plain",
+    ];
+    let is_done = || {
+        if site.times_asked("n1") >= 2 && !site.path("n1/sick").exists() {
+            site.make_sick("n1");
+        }
+        site.times_asked("n1") >= 8
+    };
+    let said = site.signalled_when(&words, Signal::INT, is_done).await;
+    let said = said.is(0).says(&["n1: serves: yes -> NO", " n1: "]);
+    let heads = said.text.lines().filter(|line| line.starts_with("cluster"));
+    assert_eq!(heads.count(), 1, "{}", said.text);
+    assert_eq!(said.text.matches("serves: yes -> NO").count(), 1);
     site.did(&[]);
 }
 

@@ -1,7 +1,7 @@
 //! `uri`: asks a web server, once or until it answers as it should.
 
 use super::shared::patience::{Attempt, insist};
-use super::shared::words::{Statuses, seconds};
+use super::shared::words::{Statuses, percent, seconds};
 use super::{Kind, Module};
 use crate::system::{Request, Result, System, tail};
 use crate::wire::Failure;
@@ -246,18 +246,4 @@ fn form(fields: &Map<String, Value>) -> String {
         .map(|(name, value)| format!("{}={}", percent(name), percent(&value)))
         .collect();
     pairs.join("&")
-}
-
-/// Everything but the letters that a form leaves alone.
-fn percent(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                out.push(byte.into())
-            }
-            b' ' => out.push('+'),
-            other => out.push_str(&format!("%{other:02X}")),
-        }
-        out
-    })
 }

@@ -1,8 +1,9 @@
 //! The live board: one line per running host, newest facts right, and above it the lines that stay.
 
 use super::lines::Lines;
+use super::nodes;
 use super::words::{self, Columns};
-use crate::event::{Event, Listener};
+use crate::event::{Event, Listener, NodeStatus};
 use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::HashMap;
@@ -18,6 +19,8 @@ pub struct Board {
     style: ProgressStyle,
     /// Bars beyond the terminal's height would scroll; these hosts go without one.
     room: usize,
+    /// Rows of the terminal that the latest table of nodes takes.
+    painted: usize,
 }
 
 impl Board {
@@ -30,6 +33,7 @@ impl Board {
             hosts: HashMap::new(),
             style: ProgressStyle::default_spinner(),
             room: usize::from(rows).saturating_sub(4).max(1),
+            painted: 0,
         }
     }
 
@@ -47,6 +51,17 @@ impl Board {
         if let Some(bar) = self.hosts.get(host) {
             bar.set_message(words::tame(text).replace('\n', " "));
         }
+    }
+
+    /// A later table takes the place of the one before.
+    fn repaint(&mut self, nodes: &[NodeStatus]) -> Vec<String> {
+        let lines = nodes::table(nodes);
+        let term = Term::stdout();
+        let columns = usize::from(term.size().1).max(1);
+        let _ = term.clear_last_lines(self.painted);
+        let rows = |line: &String| console::measure_text_width(line).max(1).div_ceil(columns);
+        self.painted = lines.iter().map(rows).sum();
+        lines
     }
 
     fn hide(&mut self, host: &str) {
@@ -94,6 +109,7 @@ impl Listener for Board {
             | Event::Judged(_)
             | Event::Tenants(_)
             | Event::Nodes(_)
+            | Event::NodesAgain(_)
             | Event::RunEnded { .. } => {
                 let shown: Vec<String> = self.hosts.keys().cloned().collect();
                 for host in shown {
@@ -102,7 +118,10 @@ impl Listener for Board {
             }
             _ => {}
         }
-        let lines = self.lines.say(event);
+        let lines = match event {
+            Event::Nodes(all) | Event::NodesAgain(all) => self.repaint(all),
+            other => self.lines.say(other),
+        };
         if !lines.is_empty() {
             self.board.suspend(|| {
                 for line in lines {

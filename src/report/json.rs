@@ -1,8 +1,8 @@
 //! One JSON object a line, the same events for all. Keys are stable.
 
 use crate::event::{
-    Answer, ClusterState, Event, Health, HostRecap, InRotation, Judged, Judgement, Listener,
-    NodeStatus, Phase, Standing, StepEnded, TenantState, Unjudged,
+    Answer, ClusterState, Event, Evidence, Health, HostRecap, InRotation, Judged, Judgement,
+    Listener, NodeStatus, Phase, Standing, StepEnded, TenantState, Times, Unjudged,
 };
 use crate::wire::{Failure, Outcome};
 use serde_json::{Value, json};
@@ -64,7 +64,8 @@ pub fn object(event: &Event) -> Option<Value> {
             "why": why,
             "hosts": hosts.iter().map(|(host, what)| (host.clone(), json!(what))).collect::<serde_json::Map<_, _>>(),
         }),
-        Event::Nodes(all) => {
+        Event::Evidence(seen) => evidence(seen),
+        Event::Nodes(all) | Event::NodesAgain(all) => {
             json!({"event": "status", "nodes": all.iter().map(node).collect::<Vec<_>>()})
         }
         Event::HostStopped { host, reason } => {
@@ -150,6 +151,25 @@ fn node(node: &NodeStatus) -> Value {
         "leads": node.leads,
         "rotation": rotation.collect::<serde_json::Map<_, _>>(),
         "pending": node.pending,
+    })
+}
+
+fn evidence(seen: &Evidence) -> Value {
+    let times = |times: Option<Times>| {
+        let millis = |time: std::time::Duration| (time.as_secs_f64() * 10_000.0).round() / 10.0;
+        times.map(|t| json!({"p50_ms": millis(t.p50), "p99_ms": millis(t.p99)}))
+    };
+    json!({
+        "event": "evidence",
+        "cluster": seen.cluster,
+        "sent": seen.sent,
+        "failed": seen.failed,
+        "failure": seen.failure,
+        "before": times(seen.before),
+        "during": times(seen.during),
+        "least_in_service": seen.least,
+        "promised": seen.promised,
+        "of": seen.of,
     })
 }
 

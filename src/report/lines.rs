@@ -2,7 +2,7 @@
 
 use super::words::{self, Columns};
 use super::{judgement, nodes, recap, tenants};
-use crate::event::{Event, Listener, StepEnded};
+use crate::event::{Event, Listener, NodeStatus, StepEnded};
 use crate::wire::Outcome;
 use console::{StyledObject, style};
 
@@ -12,6 +12,10 @@ pub struct Lines {
     pub verbose: bool,
     check: bool,
     columns: Columns,
+    /// For the recap.
+    evidence: Vec<String>,
+    /// As they were last told.
+    nodes: Vec<NodeStatus>,
 }
 
 impl Lines {
@@ -75,6 +79,10 @@ impl Lines {
                 why,
                 hosts,
             } => words::rolled_out(self.columns, cluster, why, hosts),
+            Event::Evidence(seen) => {
+                self.evidence.push(words::evidence(self.columns, seen));
+                vec![]
+            }
             Event::HostStopped { host, reason } => vec![self.columns.row(
                 host,
                 "stopped",
@@ -87,8 +95,19 @@ impl Lines {
             }],
             Event::Judged(told) => judgement::table(told),
             Event::Tenants(all) => tenants::table(all),
-            Event::Nodes(all) => nodes::table(all),
-            Event::RunEnded { recap } => recap::table(recap, self.columns, self.check),
+            Event::Nodes(all) => {
+                self.nodes.clone_from(all);
+                nodes::table(all)
+            }
+            Event::NodesAgain(all) => {
+                let before = std::mem::replace(&mut self.nodes, all.clone());
+                nodes::changes(&before, all)
+            }
+            Event::RunEnded { recap } => {
+                let mut lines = recap::table(recap, self.columns, self.check);
+                lines.append(&mut self.evidence);
+                lines
+            }
             Event::Progress { host, text } if self.verbose => {
                 vec![
                     self.columns

@@ -27,6 +27,49 @@ pub fn table(nodes: &[NodeStatus]) -> Vec<String> {
     lines
 }
 
+/// A line for each cell that is another one than before, and the reasons that are new.
+pub fn changes(before: &[NodeStatus], now: &[NodeStatus]) -> Vec<String> {
+    let at = clock();
+    let mut lines = Vec::new();
+    for node in now {
+        let is_it = |b: &&NodeStatus| b.host == node.host && b.cluster == node.cluster;
+        let Some(was) = before.iter().find(is_it) else {
+            continue;
+        };
+        let cells = HEAD.iter().zip(row(was).into_iter().zip(row(node)));
+        let other = cells.filter(|(_, (was, is))| was != is);
+        lines.extend(
+            other.map(|(head, (was, is))| format!("{at} {}: {head}: {was} -> {is}", node.host)),
+        );
+        let known: Vec<_> = reasons(was).iter().map(|line| timeless(line)).collect();
+        let news = reasons(node).into_iter();
+        let news = news.filter(|line| !known.contains(&timeless(line)));
+        lines.extend(news.map(|line| format!("{at} {line}")));
+    }
+    lines
+}
+
+/// A drain that lasts is no news.
+fn timeless(line: &str) -> String {
+    match line.split_once("out of rotation for ") {
+        Some((host, rest)) => {
+            let reason = rest.split_once(": ").map_or(rest, |(_, reason)| reason);
+            format!("{host}{reason}")
+        }
+        None => line.to_owned(),
+    }
+}
+
+/// `14:02:11Z`
+fn clock() -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let second = now.as_secs() % 86_400;
+    let (hours, minutes) = (second / 3600, second / 60 % 60);
+    format!("{hours:02}:{minutes:02}:{:02}Z", second % 60)
+}
+
 fn row(node: &NodeStatus) -> [String; 6] {
     let serves = match (&node.fault, node.leads) {
         (None, true) => "yes, leads",
@@ -118,6 +161,43 @@ mod tests {
             rotation: vec![("lb-1".into(), InRotation::Yes)],
             pending: Some(vec![]),
         }
+    }
+
+    #[test]
+    fn what_changed_is_a_line_and_what_lasts_is_none() {
+        let drained = |since| NodeStatus {
+            rotation: vec![(
+                "lb-1".into(),
+                InRotation::Drained {
+                    reason: "a rollout by alice at build-7".into(),
+                    since,
+                },
+            )],
+            ..node("mi-2")
+        };
+        let said = |before: &[NodeStatus], now: &[NodeStatus]| {
+            let lines = changes(before, now).into_iter();
+            // Without the time of day.
+            lines.map(|line| line[10..].to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            said(&[node("mi-1"), drained(100)], &[node("mi-1"), drained(0)]),
+            [""; 0]
+        );
+        let gone = said(&[node("mi-2")], &[drained(0)]);
+        assert_eq!(gone[0], "mi-2: rotation: in -> OUT");
+        assert!(
+            gone[1].starts_with("mi-2 at lb-1: out of rotation for "),
+            "{gone:?}"
+        );
+        assert!(
+            gone[1].ends_with(": a rollout by alice at build-7"),
+            "{gone:?}"
+        );
+        assert_eq!(
+            said(&[drained(0)], &[node("mi-2")]),
+            ["mi-2: rotation: OUT -> in"]
+        );
     }
 
     #[test]

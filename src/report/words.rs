@@ -1,6 +1,6 @@
 //! Words shared by the listeners: how a step, a difference, a duration and a size are said.
 
-use crate::event::{Phase, StepEnded};
+use crate::event::{Evidence, Phase, StepEnded, Times};
 use crate::wire::{Diff, Failure, Outcome};
 use console::{StyledObject, style};
 use std::time::Duration;
@@ -192,6 +192,56 @@ pub fn rolled_out(
         .map(|(host, what)| format!("  {host:<width$} {}", tame(what), width = columns.host));
     lines.extend(rows);
     lines
+}
+
+/// What clients met, and how many nodes they had.
+pub fn evidence(columns: Columns, seen: &Evidence) -> String {
+    let mut text = match seen.sent {
+        0 => String::new(),
+        sent => {
+            let failed = match (seen.failed, &seen.failure) {
+                (0, _) => "none failed".to_owned(),
+                (failed, Some(why)) => format!("{failed} FAILED (the last: {why})"),
+                (failed, None) => format!("{failed} FAILED"),
+            };
+            let times = times(seen.before, seen.during);
+            format!("{sent} requests through the balancers, {failed}{times}; ")
+        }
+    };
+    text.push_str(&format!(
+        "at least {} of {} in service, {} promised",
+        seen.least,
+        count(seen.of, "node"),
+        seen.promised
+    ));
+    let as_ = match seen.failed == 0 && seen.least >= seen.promised {
+        true => StyledObject::cyan,
+        false => |word: StyledObject<String>| word.red().bold(),
+    };
+    columns.row(&seen.cluster, "evidence", as_, &tame(&text))
+}
+
+fn times(before: Option<Times>, during: Option<Times>) -> String {
+    let Some(during) = during else {
+        return String::new();
+    };
+    let was = |of: fn(&Times) -> Duration| {
+        before.map_or_else(String::new, |b| format!(" (before {})", millis(of(&b))))
+    };
+    format!(
+        ", p50 {}{}, p99 {}{}",
+        millis(during.p50),
+        was(|t| t.p50),
+        millis(during.p99),
+        was(|t| t.p99)
+    )
+}
+
+fn millis(time: Duration) -> String {
+    match time.as_millis() {
+        0..10 => format!("{:.1} ms", time.as_secs_f64() * 1000.0),
+        whole => format!("{whole} ms"),
+    }
 }
 
 /// A unified difference with three lines around each change.

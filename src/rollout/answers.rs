@@ -94,12 +94,12 @@ impl Rollout {
 
     fn changed(&mut self, at: usize, how: How, actions: &mut Vec<Action>) {
         match how {
-            How::Well => self.put_back(at, With::New, actions),
+            How::Well | How::Cut => self.put_back(at, With::New, actions),
             How::Untouched { why } => {
                 self.fail(at, &why);
                 self.put_back(at, With::Untouched, actions);
             }
-            How::Failed { why } | How::Held { by: why } => {
+            How::Failed { why } | How::Worse { why } | How::Held { by: why } => {
                 self.fail(at, &why);
                 if self.hosts[at].installed {
                     self.hosts[at].stage = Stage::Drained(Then::Restore);
@@ -118,7 +118,7 @@ impl Rollout {
         actions: &mut Vec<Action>,
     ) {
         match how {
-            How::Well => self.is_back(at, with, actions),
+            How::Well | How::Cut => self.is_back(at, with, actions),
             How::Held { .. } if with == With::Untouched && self.may_wait_again(at) => {}
             How::Held { by } => {
                 let new = matches!(with, With::New | With::StillNew);
@@ -127,14 +127,14 @@ impl Rollout {
                 }
                 self.hosts[at].settle(Standing::Held { by, new });
             }
-            How::Failed { .. } | How::Untouched { .. } if tries < PUT_BACKS => {
+            How::Failed { .. } | How::Worse { .. } | How::Untouched { .. } if tries < PUT_BACKS => {
                 self.put_back(at, with, actions);
                 self.hosts[at].stage = Stage::Returning {
                     with,
                     tries: tries + 1,
                 };
             }
-            How::Failed { why } | How::Untouched { why } => {
+            How::Failed { why } | How::Worse { why } | How::Untouched { why } => {
                 if with == With::New {
                     self.ledger.finish(&self.hosts[at].name);
                 }
@@ -168,23 +168,29 @@ impl Rollout {
     }
 
     fn soaked(&mut self, at: usize, restarts: u8, how: How, actions: &mut Vec<Action>) {
-        match why(how) {
-            None => {
-                let host = &mut self.hosts[at];
-                host.served = true;
-                if host.needs == Needs::Nothing {
-                    host.settle(Standing::Same);
-                } else {
-                    host.settle(Standing::Done);
-                    self.ledger.finish(&host.name);
-                }
-            }
-            Some(_) if restarts < SOAK_RESTARTS => self.soak(at, restarts + 1, actions),
-            Some(why) => {
-                self.fail(at, &why);
-                self.leave(at, &why);
-            }
+        match how {
+            How::Well => self.stays(at, Standing::Done),
+            How::Cut => self.stays(at, Standing::Unproven),
+            How::Worse { why } => self.turn_out_bad(at, &why),
+            _ if restarts < SOAK_RESTARTS => self.soak(at, restarts + 1, actions),
+            how => self.turn_out_bad(at, &why(how).unwrap_or_default()),
         }
+    }
+
+    fn stays(&mut self, at: usize, standing: Standing) {
+        let host = &mut self.hosts[at];
+        host.served = true;
+        if host.needs == Needs::Nothing {
+            host.settle(Standing::Same);
+        } else {
+            host.settle(standing);
+            self.ledger.finish(&host.name);
+        }
+    }
+
+    fn turn_out_bad(&mut self, at: usize, why: &str) {
+        self.fail(at, why);
+        self.leave(at, why);
     }
 
     fn restored(&mut self, at: usize, unwinding: bool, how: How, actions: &mut Vec<Action>) {
@@ -211,8 +217,8 @@ impl Rollout {
 
 fn why(how: How) -> Option<String> {
     match how {
-        How::Well => None,
-        How::Failed { why } | How::Untouched { why } => Some(why),
+        How::Well | How::Cut => None,
+        How::Failed { why } | How::Untouched { why } | How::Worse { why } => Some(why),
         How::Held { by } => Some(format!("drained by {by}")),
     }
 }

@@ -36,8 +36,14 @@ pub enum Verdict {
 pub enum Standing {
     /// It needed nothing that takes it away; its steps ran.
     Same,
+    /// As `Same`, and it does not serve, which nobody asked of it.
+    Ailing {
+        why: String,
+    },
     /// New state, soaked, in rotation.
     Done,
+    /// New state, in rotation; nobody waited for the end of its soak.
+    Unproven,
     /// Old state, in rotation: not begun, or put back before anything was done to it.
     Untouched {
         why: Option<String>,
@@ -82,7 +88,9 @@ impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Same => f.write_str("nothing to take it away for"),
+            Self::Ailing { why } => write!(f, "not touched, and does not serve: {why}"),
             Self::Done => f.write_str("changed and serving"),
+            Self::Unproven => f.write_str("changed and serving; not watched to the end"),
             Self::Untouched { why: None } => f.write_str("not begun"),
             Self::Untouched { why: Some(why) } => write!(f, "as it was, and back: {why}"),
             Self::RolledBack { why: None } => f.write_str("old state again"),
@@ -118,7 +126,7 @@ impl Standing {
     pub(super) fn is_new(&self) -> bool {
         matches!(
             self,
-            Self::Done | Self::Sick { .. } | Self::Held { new: true, .. }
+            Self::Done | Self::Unproven | Self::Sick { .. } | Self::Held { new: true, .. }
         )
     }
 }
@@ -136,6 +144,12 @@ impl Rollout {
                 },
             };
             host.settle(standing);
+        }
+        for host in &mut self.hosts {
+            if host.stage == Stage::Settled(Standing::Same) && host.is_seen_sick() {
+                let why = host.trouble();
+                host.settle(Standing::Ailing { why });
+            }
         }
         Ending {
             verdict: self.verdict(),

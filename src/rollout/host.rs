@@ -191,20 +191,28 @@ impl Host {
 
     /// Why it does not serve, for people.
     pub fn complaint(&self) -> String {
-        let name = &self.name;
-        let what = match (&self.stage, &self.sight) {
-            _ if self.is_away() => "is taken out".to_owned(),
-            (Stage::Settled(Standing::Quarantined { .. }), _) => "is quarantined".to_owned(),
-            _ if self.needs == Needs::Unreachable => "is unreachable".to_owned(),
-            (_, None) => "was not looked at".to_owned(),
+        format!("{} is {}", self.name, self.trouble())
+    }
+
+    /// As [`Self::complaint`], where its name is said already.
+    pub fn trouble(&self) -> String {
+        match (&self.stage, &self.sight) {
+            _ if self.is_away() => "taken out".to_owned(),
+            (Stage::Settled(Standing::Quarantined { .. }), _) => "quarantined".to_owned(),
+            _ if self.needs == Needs::Unreachable => "unreachable".to_owned(),
+            (_, None) => "not seen".to_owned(),
             (_, Some(sight)) => match &sight.drain {
-                Drain::Foreign { by } => format!("is drained by {by}"),
-                Drain::Ours if sight.healthy => "is still drained by an earlier run".to_owned(),
-                _ if !sight.healthy => "is not healthy".to_owned(),
-                _ => "is not in rotation on every balancer".to_owned(),
+                Drain::Foreign { by } => format!("drained by {by}"),
+                Drain::Ours if sight.healthy => "still drained by an earlier run".to_owned(),
+                _ if !sight.healthy => "not healthy".to_owned(),
+                _ => "not in rotation on every balancer".to_owned(),
             },
-        };
-        format!("{name} {what}")
+        }
+    }
+
+    /// The latest look found it, and not well.
+    pub fn is_seen_sick(&self) -> bool {
+        self.sight.as_ref().is_some_and(|sight| !sight.healthy)
     }
 
     /// An answer about it is outstanding.

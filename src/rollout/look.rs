@@ -134,7 +134,7 @@ impl Rollout {
     fn mourn(&mut self, at: usize) {
         let host = &mut self.hosts[at];
         host.served = false;
-        let why = format!("{}, and it served before", host.complaint());
+        let why = format!("{}, and it served before", host.trouble());
         let is_sure = host.absent == LOOKS;
         if is_sure && host.stage == Stage::Settled(Standing::Done) {
             let goes_back = host.installed && self.policy.on_failure == OnFailure::Rollback;
@@ -144,7 +144,8 @@ impl Rollout {
             };
             self.fail(at, &why);
         } else if self.policy.on_failure != OnFailure::Continue {
-            self.pause(why);
+            let name = &self.hosts[at].name;
+            self.pause(format!("{name} is {why}"));
         }
     }
 }

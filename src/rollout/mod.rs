@@ -23,6 +23,9 @@
 //!                                 Quarantined: stays out
 //! ```
 //!
+//! A soak that fails begins again, at most 3 times. One whose host does worse than before, counted over many requests, does
+//! not ([`How::Worse`]), and one that the operator cuts short ends where it is ([`How::Cut`]).
+//!
 //! 1. **Nobody is taken out without a look** ([`Action::Observe`]) at all hosts and balancers that is at most 10
 //!    seconds old, and nobody is stopped without another one: it must still be out everywhere, nobody else may want it
 //!    out, and enough others must still serve. What may pass by itself is looked at three times.

@@ -33,7 +33,7 @@ pub enum Observation {
     Seen(Seen),
     /// Answers every other action, host by host.
     Ended { host: String, work: Work, how: How },
-    /// The whole service does worse than before the rollout (I9): errors, latency.
+    /// The service does worse than before the rollout (I9), and no host that soaks is the reason.
     Worse { why: String },
     /// The operator asked to stop.
     Stop,
@@ -111,6 +111,13 @@ pub enum How {
     Failed {
         why: String,
     },
+    /// Of `Soak` alone: its probes pass, and what it answers is clearly worse than before. Counted over many requests, so
+    /// watching it once more would tell the same.
+    Worse {
+        why: String,
+    },
+    /// Of `Soak` alone: the operator does not want to wait for its end.
+    Cut,
     /// Of `Change` alone: it failed, and the host's service was never stopped.
     Untouched {
         why: String,

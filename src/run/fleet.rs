@@ -103,6 +103,20 @@ impl<'a> Fleet<'a> {
         self.greet(&place).await
     }
 
+    /// A host whose connection may be gone: over a new one.
+    pub async fn meet_again(&self, host: &str) -> Result<Greeting, Lost> {
+        let place = Place {
+            user: self.first_user(host),
+            host: host.to_owned(),
+        };
+        if let Ok(target) = self.target(&place) {
+            let (machine, _) = target.seat();
+            let mut sessions = self.sessions.lock().await;
+            sessions.retain(|(at, _), _| *at != machine);
+        }
+        self.greet(&place).await
+    }
+
     /// Carries a list out at `place`. `hear` gets every word of the worker as it comes.
     pub async fn carry(
         &self,

@@ -112,12 +112,15 @@ impl Scrub {
                 told.found.iter_mut().for_each(|j| self.text(&mut j.found));
                 told.unjudged.iter_mut().for_each(|u| self.text(&mut u.why));
             }
+            Event::Evidence(seen) => seen.failure.iter_mut().for_each(|f| self.text(f)),
             Event::Moved { failure, .. } => failure.iter_mut().for_each(|f| self.text(f)),
             Event::RolledOut { why, hosts, .. } => {
                 self.text(why);
                 hosts.iter_mut().for_each(|(_, what)| self.text(what));
             }
-            Event::Nodes(nodes) => nodes.iter_mut().for_each(|n| self.node(n)),
+            Event::Nodes(nodes) | Event::NodesAgain(nodes) => {
+                nodes.iter_mut().for_each(|n| self.node(n))
+            }
             Event::Tenants(tenants) => tenants.iter_mut().for_each(|t| self.tenant(t)),
             _ => {}
         }

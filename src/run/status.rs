@@ -11,17 +11,19 @@ use crate::source::Problems;
 use crate::ssh::{Lost, Worker};
 use indexmap::IndexMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// What the story calls it.
 const TITLE: &str = "status";
 
-/// Tells how every node is as its last event.
+/// Tells how every node is: once, or every `watch` until it is asked to stop.
 pub async fn status(
     prepared: &Prepared,
     worker: Arc<Worker>,
     teller: &Teller,
     stop: watch::Receiver<bool>,
+    watch: Option<Duration>,
 ) -> Result<Ended, Problems> {
     teller.tell(Event::RunStarted {
         playbook: format!("{TITLE} of {}", prepared.playbook.name),
@@ -43,14 +45,48 @@ pub async fn status(
             Err(_) => {}
         }
     }
-    let nodes = nodes(prepared, &fleet, teller, &states).await;
+    let told = match nodes(prepared, &fleet, teller, &states).await {
+        Err(problems) => Err(problems),
+        Ok(nodes) => {
+            teller.tell(Event::Nodes(nodes.clone()));
+            match watch {
+                None => Ok(()),
+                Some(pause) => look_on(prepared, &fleet, teller, (states, nodes), pause).await,
+            }
+        }
+    };
     let is_stopping = fleet.is_stopping();
     fleet.close().await;
-    teller.tell(Event::Nodes(nodes?));
-    Ok(match is_stopping {
-        true => Ended::Interrupted,
-        false => worst,
+    told?;
+    Ok(match (is_stopping, watch) {
+        (_, Some(_)) => Ended::Done,
+        (true, None) => Ended::Interrupted,
+        (false, None) => worst,
     })
+}
+
+/// Again and again over the same connections; who could not be asked is connected anew.
+async fn look_on(
+    prepared: &Prepared,
+    fleet: &Fleet<'_>,
+    teller: &Teller,
+    (mut states, mut latest): (IndexMap<String, HostState>, Vec<NodeStatus>),
+    pause: Duration,
+) -> Result<(), Problems> {
+    while tokio::time::timeout(pause, fleet.stopping()).await.is_err() {
+        let lost = latest.iter().filter(|node| node.pending.is_none());
+        for host in lost.map(|node| node.host.clone()).collect::<Vec<_>>() {
+            if let Ok(greeting) = fleet.meet_again(&host).await {
+                let state = HostState::new(&host, &greeting.facts, greeting.due);
+                states.insert(host, state);
+            }
+        }
+        latest = nodes(prepared, fleet, teller, &states).await?;
+        if !fleet.is_stopping() {
+            teller.tell(Event::NodesAgain(latest.clone()));
+        }
+    }
+    Ok(())
 }
 
 async fn nodes(

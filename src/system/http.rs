@@ -7,7 +7,7 @@ use super::{Command, Result, System, resolve, together};
 use crate::wire::Failure;
 use base64::Engine as _;
 use std::io::Read;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -28,6 +28,8 @@ pub struct Request {
     /// For each of: connecting, the wait for the answer's head, the wait for more of its body.
     pub timeout: Duration,
     pub redirects: u32,
+    /// Where to ask, whatever the host of the URL resolves to.
+    pub address: Option<IpAddr>,
 }
 
 impl Request {
@@ -41,6 +43,7 @@ impl Request {
             verify: true,
             timeout: Duration::from_secs(30),
             redirects: 10,
+            address: None,
         }
     }
 
@@ -171,10 +174,13 @@ impl System {
 }
 
 fn ask_for_real(request: &Request) -> Result<Response> {
+    ask_by(&agent(request)?, request)
+}
+
+/// By an agent that keeps its connections: those of one agent go to one address, with one way to trust.
+pub(super) fn ask_by(agent: &ureq::Agent, request: &Request) -> Result<Response> {
     let call = prepared(request)?;
-    let response = agent(request)?
-        .run(call)
-        .map_err(|e| unanswered(request, &e))?;
+    let response = agent.run(call).map_err(|e| unanswered(request, &e))?;
     let (head, body) = response.into_parts();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(Response {
@@ -200,7 +206,7 @@ fn prepared(request: &Request) -> Result<ureq::http::Request<Vec<u8>>> {
         .map_err(wrong)
 }
 
-fn agent(request: &Request) -> Result<ureq::Agent> {
+pub(super) fn agent(request: &Request) -> Result<ureq::Agent> {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(request.redirects)
@@ -215,7 +221,10 @@ fn agent(request: &Request) -> Result<ureq::Agent> {
         .tls_config(trust(request)?)
         .build();
     let connector = ().chain(TcpConnector::default()).chain(RustlsConnector::default());
-    Ok(ureq::Agent::with_parts(config, connector, ByFiles))
+    let resolver = ByFiles {
+        address: request.address,
+    };
+    Ok(ureq::Agent::with_parts(config, connector, resolver))
 }
 
 fn trust(request: &Request) -> Result<TlsConfig> {
@@ -273,7 +282,10 @@ fn reason(e: &ureq::Error) -> String {
 
 /// Resolves as the rest of the worker does.
 #[derive(Debug)]
-struct ByFiles;
+struct ByFiles {
+    /// Instead of what the files say.
+    address: Option<IpAddr>,
+}
 
 impl Resolver for ByFiles {
     fn resolve(
@@ -289,7 +301,11 @@ impl Resolver for ByFiles {
         });
         let mut all = self.empty();
         // ureq's list holds 16.
-        for address in resolve::addresses(host)?.into_iter().take(16) {
+        let addresses = match self.address {
+            Some(address) => vec![address],
+            None => resolve::addresses(host)?,
+        };
+        for address in addresses.into_iter().take(16) {
             all.push(SocketAddr::new(address, port));
         }
         Ok(all)

@@ -16,6 +16,7 @@ mod knock;
 mod notes;
 mod pem;
 mod resolve;
+mod steady;
 mod together;
 mod unpack;
 mod users;
@@ -26,6 +27,7 @@ pub use http::{Request, Response, Text, host_of};
 pub use knock::{Knock, Knocked, Want};
 pub use notes::Notes;
 pub use pem::certificates;
+pub use steady::{Question, Steady, Tally};
 pub use unpack::{Choice, Owner, Thing, ThingKind, Things, Unpacked};
 pub use users::{Group, User};
 
@@ -58,6 +60,8 @@ pub struct System {
     environment: RefCell<Vec<(String, String)>>,
     /// No command may run beyond it.
     deadline: Cell<Option<Instant>>,
+    /// Requests that go on beside the steps.
+    paces: RefCell<steady::Paces>,
 }
 
 impl System {
@@ -71,6 +75,7 @@ impl System {
             notes: RefCell::default(),
             environment: RefCell::default(),
             deadline: Cell::default(),
+            paces: RefCell::default(),
         }
     }
 
@@ -84,6 +89,7 @@ impl System {
             notes: RefCell::default(),
             environment: RefCell::default(),
             deadline: Cell::default(),
+            paces: RefCell::default(),
         }
     }
 

@@ -9,6 +9,7 @@ mod frame;
 mod heap;
 mod message;
 mod outcome;
+mod probed;
 mod step;
 pub mod survey;
 
@@ -18,6 +19,7 @@ pub use frame::{FrameError, MAX_FRAME, decode, encode, frame_length};
 pub use heap::{environment_heap, heap};
 pub use message::{FromWorker, Order, ToWorker};
 pub use outcome::{Diff, Failure, Outcome, Told};
+pub use probed::Probed;
 pub use step::{Action, Block, Content, Digest, Item, Mode, Step};
 
 /// Printed by the worker on a line of its own before the first frame. Login banners and chatty

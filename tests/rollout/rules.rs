@@ -159,8 +159,8 @@ impl Rules {
                     }
                 }
             },
-            Work::Soak if went_well => self.finish_if_new(cluster, world, host),
-            Work::Soak if self.soaks[host as usize] > 3 => {
+            Work::Soak if went_well || *how == How::Cut => self.finish_if_new(cluster, world, host),
+            Work::Soak if matches!(how, How::Worse { .. }) || self.soaks[host as usize] > 3 => {
                 self.fail(me);
                 self.bad |= me;
             }

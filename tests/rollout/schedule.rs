@@ -151,7 +151,7 @@ pub fn ways(pending: Pending) -> &'static [Way] {
         Pending::Look => &[Way::Plain],
         Pending::Picture => &[Way::Late],
         Pending::Work(Work::Change, _) => &[Way::Fails, Way::Untouched, Way::Late, Way::Lies],
-        Pending::Work(Work::Soak, _) => &[Way::Fails, Way::Lies],
+        Pending::Work(Work::Soak, _) => &[Way::Fails, Way::Lies, Way::Worse, Way::Cut],
         Pending::Work(Work::Restore, _) => &[Way::Fails, Way::Late],
         Pending::Work(..) => &[Way::Fails],
     }

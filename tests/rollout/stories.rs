@@ -259,6 +259,81 @@ fn the_operator_stops_it() {
     assert_eq!(*story.verdict(), Verdict::Interrupted);
 }
 
+/// Its probes pass, so nothing is gained by watching it once more.
+#[test]
+fn a_canary_that_does_worse_goes_back_at_once() {
+    let (mut story, actions) = Story::new(Policy::default(), pair(), Ledger::default());
+    let worse = How::Worse {
+        why: "9 of 40 requests failed".to_owned(),
+    };
+    story.wrong = vec![("gw-1", Work::Soak, worse)];
+    let story = story.play(actions, |_, _| {});
+    let told = [
+        "TakeOut gw-1",
+        "Change gw-1",
+        "PutBack gw-1",
+        "Soak gw-1",
+        "TakeOut gw-1",
+        "Restore gw-1",
+        "PutBack gw-1",
+    ];
+    assert_eq!(story.told, told);
+    let why = "gw-1: 9 of 40 requests failed".to_owned();
+    let earlier = vec![];
+    assert_eq!(*story.verdict(), Verdict::RolledBack { why, earlier });
+    assert_eq!(story.standing(1), "not begun");
+}
+
+#[test]
+fn a_soak_is_not_waited_for_after_a_stop() {
+    let (mut story, actions) = Story::new(Policy::default(), pair(), Ledger::default());
+    story.wrong = vec![("gw-1", Work::Soak, How::Cut)];
+    let story = story.play(actions, |story, action| {
+        if matches!(action, Action::Soak { .. }) {
+            assert_eq!(story.rollout.hear(story.now, Observation::Stop), []);
+        }
+    });
+    assert_eq!(*story.verdict(), Verdict::Interrupted);
+    let new = "changed and serving; not watched to the end";
+    assert_eq!(
+        [story.standing(0).as_str(), &story.standing(1)],
+        [new, "not begun"]
+    );
+    assert_eq!(story.ending.unwrap().ledger.finished, ["gw-1"]);
+}
+
+/// Nothing is wrong with who changes; still nobody else is begun.
+#[test]
+fn a_service_that_does_worse_begins_nobody_else() {
+    let (story, actions) = Story::new(Policy::default(), pair(), Ledger::default());
+    let story = story.play(actions, |story, action| {
+        if matches!(action, Action::Soak { .. }) {
+            let why = "9 of 40 requests failed".to_owned();
+            assert_eq!(
+                story.rollout.hear(story.now, Observation::Worse { why }),
+                []
+            );
+        }
+    });
+    assert_eq!(story.standing(0), "changed and serving");
+    assert_eq!(story.standing(1), "not begun");
+    let why = "9 of 40 requests failed".to_owned();
+    assert_eq!(*story.verdict(), Verdict::Paused { why });
+}
+
+#[test]
+fn a_sick_peer_is_called_sick() {
+    let mut hosts = pair();
+    hosts[1].needs = Needs::Nothing;
+    let (mut story, actions) = Story::new(Policy::default(), hosts, Ledger::default());
+    story.sick = vec!["gw-2"];
+    let story = story.play(actions, |_, _| {});
+    assert_eq!(
+        story.standing(1),
+        "not touched, and does not serve: not healthy"
+    );
+}
+
 #[test]
 fn a_lone_host_needs_a_word() {
     let (story, actions) = Story::new(Policy::default(), vec![found("gw-1")], Ledger::default());
@@ -290,12 +365,12 @@ fn a_finished_host_that_falls_is_a_failure_of_the_change() {
         (
             OnFailure::Pause,
             vec![],
-            "changed, then stopped serving: gw-1 is not healthy, and it served before",
+            "changed, then stopped serving: not healthy, and it served before",
         ),
         (
             OnFailure::Rollback,
             vec!["TakeOut gw-1", "Restore gw-1", "PutBack gw-1"],
-            "old state again: gw-1 is not healthy, and it served before",
+            "old state again: not healthy, and it served before",
         ),
     ] {
         let policy = Policy {

@@ -16,6 +16,7 @@ pub struct World {
     pub new: Set,
     pub balancers: Vec<Balancer>,
     pub pending: Vec<Pending>,
+    pub is_stopped: bool,
     /// The truth when the latest look was taken.
     pub taken: Truth,
 }
@@ -61,6 +62,10 @@ pub enum Way {
     Late,
     /// All gates pass, and the host is bad all the same.
     Lies,
+    /// All probes pass, and what is counted does not.
+    Worse,
+    /// The operator does not wait for it; only after a stop.
+    Cut,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +97,7 @@ impl World {
             new: cluster.all & !cluster.change & !cluster.unreachable,
             balancers: vec![balancer; cluster.balancers as usize],
             pending: Vec::with_capacity(8),
+            is_stopped: false,
             taken: Truth::default(),
         }
     }
@@ -220,14 +226,16 @@ impl World {
             Work::TakeOut => self.drain(me, way),
             Work::Change => self.change(cluster, me, way),
             Work::PutBack => self.put_back(me, way),
+            Work::Soak if way == Way::Worse => How::Worse {
+                why: "twice as slow".to_owned(),
+            },
+            Work::Soak if way == Way::Cut && self.is_stopped => How::Cut,
             Work::Soak => {
                 if way == Way::Lies {
                     self.healthy &= !me;
                 }
-                ok(
-                    way == Way::Plain && self.healthy & me != 0,
-                    "a probe failed",
-                )
+                let is_bad = matches!(way, Way::Fails | Way::Lies);
+                ok(!is_bad && self.healthy & me != 0, "a probe failed")
             }
             Work::Restore => self.restore(me, way),
         }
@@ -321,7 +329,10 @@ impl World {
                     why: "twice as many errors".to_owned(),
                 });
             }
-            Fault::Stop => return Some(Observation::Stop),
+            Fault::Stop => {
+                self.is_stopped = true;
+                return Some(Observation::Stop);
+            }
         }
         None
     }

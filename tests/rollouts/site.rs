@@ -164,9 +164,20 @@ impl Site {
     }
 
     async fn signalled_within(&self, deed: &str, more: &[&str], signal: Signal) -> Said {
-        let child = self.command(&self.run_words(more)).spawn().unwrap();
+        let words = self.run_words(more);
+        let is_done = || self.log().iter().any(|line| line == deed);
+        self.signalled_when(&words, signal, is_done).await
+    }
+
+    pub async fn signalled_when(
+        &self,
+        words: &[&str],
+        signal: Signal,
+        is_done: impl Fn() -> bool,
+    ) -> Said {
+        let child = self.command(words).spawn().unwrap();
         let done = async {
-            while !self.log().iter().any(|line| line == deed) {
+            while !is_done() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
@@ -228,8 +239,13 @@ impl Site {
     }
 
     pub fn was_asked(&self, node: &str) -> bool {
+        self.times_asked(node) > 0
+    }
+
+    /// How often the node was asked whether it serves.
+    pub fn times_asked(&self, node: &str) -> usize {
         let asked = fs::read_to_string(self.path("asked")).unwrap_or_default();
-        asked.lines().any(|line| line == node)
+        asked.lines().filter(|line| *line == node).count()
     }
 
     pub fn config(&self, node: &str) -> String {

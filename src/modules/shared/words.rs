@@ -95,6 +95,27 @@ pub fn seconds<'de, D: Deserializer<'de>>(
         .map_err(|_| serde::de::Error::custom(format!("{number} is no number of seconds")))
 }
 
+/// A number, also as text; for `#[serde(deserialize_with)]`.
+pub fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Number::<f64>::deserialize(deserializer)?
+        .value()
+        .map_err(serde::de::Error::custom)
+}
+
+/// Everything but the letters that a form, or a query, leaves alone.
+pub fn percent(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                out.push(byte.into())
+            }
+            b' ' => out.push('+'),
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+        out
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,13 +13,21 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use std::collections::HashMap;
 
-const HEALTHY: &str = "healthy.yaml";
+pub const HEALTHY: &str = "healthy.yaml";
+/// A node's requests to itself.
+pub const PROBE: &str = "probe.yaml";
+/// A balancer's requests to the cluster.
+pub const TRAFFIC: &str = "traffic.yaml";
+/// What a node has deployed.
+pub const CONTENT: &str = "content.yaml";
 const TAKE_OUT: &str = "take_out.yaml";
 const PUT_BACK: &str = "put_back.yaml";
 const RESTORE: &str = "restore.yaml";
 
 /// The files that a play's roles may offer to its rollout.
-const FILES: [&str; 4] = [HEALTHY, TAKE_OUT, PUT_BACK, RESTORE];
+const FILES: [&str; 7] = [
+    HEALTHY, PROBE, TRAFFIC, CONTENT, TAKE_OUT, PUT_BACK, RESTORE,
+];
 
 /// What is wrong with the errands of a play, as far as that can be known before its hosts are asked.
 pub fn check(world: &World<'_>, cluster: &Cluster, hosts: &[HostState]) -> Problems {
@@ -31,6 +39,7 @@ pub fn check(world: &World<'_>, cluster: &Cluster, hosts: &[HostState]) -> Probl
     for host in hosts.iter().filter(|h| cluster.hosts.contains(&h.name)) {
         for file in FILES {
             let vars = Layer::new("rollout").with("balancer", balancer);
+            let vars = vars.with("probe_last", false).with("drained_by", who());
             if let Some(tasks) = world.play.errand(file, vars) {
                 problems.extend(plan::rehearse(world, &tasks, host));
             }
@@ -228,14 +237,45 @@ impl Roll<'_> {
         balancer: Option<&str>,
         mode: Mode,
     ) -> Result<Option<Run>, String> {
-        let state = self.state(host).ok_or("it takes no part any more")?;
-        let mut vars = Layer::new("rollout");
+        let mut vars = Layer::new("rollout").with("drained_by", who());
         if let Some(balancer) = balancer {
             vars = vars.with("balancer", balancer);
         }
-        let Some(tasks) = self.world.play.errand(file, vars) else {
+        self.walk(host, &[file], &vars, mode).await
+    }
+
+    /// Some files in one walk; those that no role of the play has are left out.
+    pub(super) async fn errand_with(
+        &self,
+        host: &str,
+        files: &[&str],
+        vars: Layer,
+    ) -> Result<Option<Run>, String> {
+        self.walk(host, files, &vars, Mode::Apply).await
+    }
+
+    /// Whether a role of the play has the file.
+    pub(super) fn has(&self, file: &str) -> bool {
+        self.world
+            .play
+            .errand(file, Layer::new("rollout"))
+            .is_some()
+    }
+
+    async fn walk(
+        &self,
+        host: &str,
+        files: &[&str],
+        vars: &Layer,
+        mode: Mode,
+    ) -> Result<Option<Run>, String> {
+        let state = self.state(host).ok_or("it takes no part any more")?;
+        let tasks = files.iter();
+        let tasks = tasks.filter_map(|file| self.world.play.errand(file, vars.clone()));
+        let tasks: Vec<_> = tasks.flatten().collect();
+        if tasks.is_empty() {
             return Ok(None);
-        };
+        }
         let legs = [Leg::Tasks(&tasks)];
         let run = errand::run(self.world, self.fleet, &state, &legs, mode)
             .await
@@ -245,6 +285,17 @@ impl Roll<'_> {
             None => Ok(Some(run)),
         }
     }
+}
+
+/// Who takes nodes out, for whoever finds them so: `alice at build-7`.
+fn who() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let user = user.unwrap_or_else(|_| "somebody".to_owned());
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    format!("{user} at {host}")
 }
 
 fn in_rotation(seen: Result<Option<Run>, String>) -> InRotation {

@@ -108,3 +108,19 @@ pub fn truth(value: &Value) -> Option<bool> {
         .as_bool()
         .or_else(|| value.as_str()?.trim().parse().ok())
 }
+
+fn decimal(value: &Value) -> Option<f64> {
+    value
+        .as_f64()
+        .or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+/// Also as text, as [`number`].
+pub fn share(value: &Value) -> Option<f64> {
+    decimal(value).filter(|share| (0.0..=1.0).contains(share))
+}
+
+/// Also as text, as [`number`].
+pub fn factor(value: &Value) -> Option<f64> {
+    decimal(value).filter(|factor| *factor >= 1.0 && factor.is_finite())
+}

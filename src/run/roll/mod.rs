@@ -4,10 +4,14 @@
 //! What taking a node out, bringing it back, being healthy and going back to the old state mean is said by the play's
 //! roles, in files beside their own tasks: `take_out.yaml` and `put_back.yaml` for each balancer (its host is `balancer`),
 //! `healthy.yaml`, `restore.yaml`. A `take_out.yaml` without `drain` does not tell where a node is: then what an earlier run
-//! left out is not noticed.
+//! left out is not noticed. Three more files are evidence: `probe.yaml`, a node's requests to itself; `traffic.yaml`, a balancer's
+//! to the cluster; `content.yaml`, what a node has deployed.
 
+mod content;
 mod errands;
+mod evidence;
 mod keys;
+mod watch;
 mod wishes;
 
 pub use errands::check;
@@ -27,11 +31,12 @@ use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use indexmap::IndexMap;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use watch::{Watch, Watched};
 
 /// Between two questions whether a node is healthy.
 const PROBE_PAUSE: Duration = Duration::from_secs(2);
@@ -46,6 +51,7 @@ pub struct Roll<'r> {
     /// Hosts of the cluster that this run may touch; the others are peers that must go on serving.
     pub ours: Vec<String>,
     moving: Mutex<Moving>,
+    watch: Watch,
     began: Instant,
 }
 
@@ -62,6 +68,11 @@ struct Moving {
     processes: HashMap<String, Value>,
     /// Why hosts did not serve when they were last looked at.
     faults: HashMap<String, String>,
+    /// Somebody was taken out.
+    taken: bool,
+    /// What a node without peers had deployed.
+    contents: HashMap<String, BTreeSet<String>>,
+    watched: Watched,
 }
 
 /// What came of it, and the hosts' states afterwards.
@@ -98,13 +109,18 @@ impl<'r> Roll<'r> {
                 installed: HashSet::new(),
                 processes: HashMap::new(),
                 faults: HashMap::new(),
+                taken: false,
+                contents: HashMap::new(),
+                watched: Watched::default(),
             }),
+            watch: Watch::default(),
             began: Instant::now(),
         }
     }
 
     pub async fn roll(self, ledger: Ledger) -> Rolled {
         let found = join_all(self.cluster.hosts.iter().map(|host| self.look(host))).await;
+        self.begin_watch(&found).await;
         let policy = policy_for(&self.cluster.policy, &found);
         let (mut rollout, mut actions) = Rollout::begin(policy, found, ledger);
         let ending = {
@@ -130,8 +146,13 @@ impl<'r> Roll<'r> {
                     Some(observation) = under_way.next() => observation,
                 };
                 actions = rollout.hear(self.began.elapsed(), observation);
+                if let Some(why) = self.take_worse() {
+                    let worse = Observation::Worse { why };
+                    actions.extend(rollout.hear(self.began.elapsed(), worse));
+                }
             }
         };
+        self.tell_evidence().await;
         let moving = self
             .moving
             .into_inner()
@@ -234,7 +255,7 @@ impl<'r> Roll<'r> {
             join_all(self.cluster.hosts.iter().map(|host| self.probe(host))),
             self.read_balancers(),
         );
-        let sights = self
+        let sights: Vec<_> = self
             .cluster
             .hosts
             .iter()
@@ -244,6 +265,7 @@ impl<'r> Roll<'r> {
                 read.sight(host, probed.is_ok(), self.moving().out.contains(host))
             })
             .collect();
+        self.note_service(&sights);
         Observation::Seen(Seen {
             taken,
             sights,
@@ -278,6 +300,7 @@ impl<'r> Roll<'r> {
     async fn change(&self, host: String) -> Observation {
         let how = match self.drive(&host).await {
             How::Failed { why } if self.is_untouched(&host).await => How::Untouched { why },
+            How::Well => how(self.lacks_nothing(&host).await),
             how => how,
         };
         ended(host, Work::Change, how)
@@ -330,9 +353,12 @@ impl<'r> Roll<'r> {
     }
 
     async fn take_out(&self, host: String) -> Observation {
+        self.baseline().await;
+        self.remember_content(&host).await;
         let began = Instant::now();
         self.working(&host, "taking it out of rotation");
         let taken = self.drain_everywhere(&host).await;
+        self.moving().taken = true;
         if taken.is_ok() {
             self.moving().out.insert(host.clone());
         }
@@ -358,34 +384,6 @@ impl<'r> Roll<'r> {
             }
         };
         ended(host, Work::PutBack, how)
-    }
-
-    async fn soak(&self, host: String, time: Duration) -> Observation {
-        if time.is_zero() {
-            return ended(host, Work::Soak, How::Well);
-        }
-        let began = Instant::now();
-        let mut stayed = Ok(());
-        loop {
-            let left = time.saturating_sub(began.elapsed());
-            if left.is_zero() {
-                break;
-            }
-            self.working(
-                &host,
-                &format!(
-                    "watching that it stays healthy: {} s more",
-                    left.as_secs() + 1
-                ),
-            );
-            tokio::time::sleep(PROBE_PAUSE.min(left)).await;
-            if let Err(why) = self.probe(&host).await {
-                stayed = Err(why);
-                break;
-            }
-        }
-        self.moved(&host, Phase::Soaked, &stayed, began);
-        ended(host, Work::Soak, how(stayed))
     }
 
     async fn restore(&self, host: String) -> Observation {
@@ -450,7 +448,11 @@ fn how(outcome: Result<(), String>) -> How {
 fn went_well(observation: Observation) -> Result<(), String> {
     match observation {
         Observation::Ended {
-            how: How::Failed { why } | How::Untouched { why } | How::Held { by: why },
+            how:
+                How::Failed { why }
+                | How::Worse { why }
+                | How::Untouched { why }
+                | How::Held { by: why },
             ..
         } => Err(why),
         _ => Ok(()),

@@ -1,5 +1,6 @@
 //! A play's `rollout:` as the rollout wants it: who is a cluster, where its balancers are, and the policy.
 
+use super::evidence::Limits;
 use super::keys::{self, Keys};
 use crate::plan::{self, HostState, World};
 use crate::rollout::{FirstInstall, OnFailure, Policy};
@@ -20,6 +21,9 @@ pub struct Cluster {
     /// Hosts with a balancer that sends requests to these.
     pub balancers: Vec<String>,
     pub policy: Policy,
+    pub limits: Limits,
+    /// How long a changed node may take until it has all that its peers have.
+    pub alike_within: Duration,
 }
 
 /// The mapping, rendered for one host. Times are in seconds.
@@ -39,9 +43,11 @@ struct Wishes {
     on_failure: OnFailure,
     allow_downtime: bool,
     first_install: FirstInstall,
+    limits: Limits,
+    alike_within: Duration,
 }
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 18] = [
     "cluster",
     "zone",
     "balancers",
@@ -55,6 +61,11 @@ const KEYS: [&str; 13] = [
     "on_failure",
     "allow_downtime",
     "first_install",
+    "baseline",
+    "max_error_rate",
+    "max_latency_factor",
+    "latency_floor",
+    "alike_within",
 ];
 
 const NAME: &str = "a name";
@@ -105,6 +116,32 @@ fn wishes(world: &World<'_>, node: &Node, host: &HostState) -> Result<Wishes> {
             .take("allow_downtime", "true or false", keys::truth)?
             .unwrap_or(false),
         first_install: keys.need("first_install", "serial or parallel", word)?,
+        limits: limits(&keys)?,
+        alike_within: keys
+            .take("alike_within", SECONDS, seconds)?
+            .unwrap_or(ALIKE_WITHIN),
+    })
+}
+
+/// For APIs that arrive one after the other when a gateway has started.
+const ALIKE_WITHIN: Duration = Duration::from_secs(60);
+
+fn limits(keys: &Keys<'_>) -> Result<Limits> {
+    let usual = Limits::default();
+    let millis = |value: &Value| keys::number(value).map(Duration::from_millis);
+    Ok(Limits {
+        baseline: keys
+            .take("baseline", SECONDS, seconds)?
+            .unwrap_or(usual.baseline),
+        max_error_rate: keys
+            .take("max_error_rate", "a share between 0 and 1", keys::share)?
+            .unwrap_or(usual.max_error_rate),
+        max_latency_factor: keys
+            .take("max_latency_factor", "a factor, 1 or more", keys::factor)?
+            .unwrap_or(usual.max_latency_factor),
+        latency_floor: keys
+            .take("latency_floor", "a time in milliseconds", millis)?
+            .unwrap_or(usual.latency_floor),
     })
 }
 
@@ -178,5 +215,7 @@ fn cluster(
         zones,
         balancers: wishes.balancers,
         policy,
+        limits: wishes.limits,
+        alike_within: wishes.alike_within,
     })
 }

@@ -31,8 +31,10 @@ impl Rules {
         let is_new = world.new & me != 0;
         let is_changed = self.changed & me != 0;
         let good = match standing {
-            Standing::Done | Standing::Sick { .. } => is_new && is_changed && self.out & me == 0,
-            Standing::Same => is_new && !is_changed,
+            Standing::Done | Standing::Unproven | Standing::Sick { .. } => {
+                is_new && is_changed && self.out & me == 0
+            }
+            Standing::Same | Standing::Ailing { .. } => is_new && !is_changed,
             Standing::Untouched { .. } => {
                 self.out & me == 0
                     && self.restored & me == 0
@@ -47,6 +49,9 @@ impl Rules {
             Standing::Held { .. } => true,
             Standing::Unreachable => cluster.unreachable & me != 0,
         };
+        if *standing == Standing::Unproven {
+            hold!(self.interrupted, "{name} is unproven, and nobody stopped");
+        }
         hold!(good, "{name} is said to be {standing:?}");
         Ok(())
     }

@@ -42,6 +42,11 @@ final class Gateway {
         return List.copyOf(byContext.keySet());
     }
 
+    boolean has(String domain, String name, String version) {
+        return byContext.values().stream().anyMatch(a -> domain.equals(String.valueOf(a.get("organization"))) && a.get("name").equals(name)
+                && a.get("version").equals(version));
+    }
+
     // ---- artifacts -----------------------------------------------------------------------------------------------
 
     /** The first pull after a start. When its tries are used up, the gateway stays empty until the next start. */

@@ -56,6 +56,8 @@ final class Management {
                     + Node.version() + "</return></ns:getVersionResponse>");
         } else if (config.gateway() && path.equals("/api/am/gateway/v2/server-startup-healthcheck")) {
             call.send(gateway.ready() ? 200 : 500, null, new byte[0]);
+        } else if (config.gateway() && path.equals("/api/am/gateway/v2/api-artifact")) {
+            artifact(call);
         } else if (path.startsWith("/services/")) {
             tenantAdmin.serve(call, user(call));
         } else if (data == null || !config.portals()) {
@@ -104,6 +106,19 @@ final class Management {
     private static void error(Call call, int status, String description) throws IOException {
         call.json(status, Json.map("code", status, "message", status == 404 ? "Not Found" : status == 401 ? "Unauthorized" : "Error",
                 "description", description, "moreInfo", "", "error", List.of()));
+    }
+
+    /** What is in the gateway's Synapse configuration. Source: carbon-apimgt, rest.api.gateway, ApiArtifactApiServiceImpl. */
+    private void artifact(Call call) throws IOException, SQLException {
+        if (require(call) == null) {
+            return;
+        }
+        String name = call.query("apiName", "");
+        if (gateway.has(call.query("tenantDomain", "carbon.super"), name, call.query("version", ""))) {
+            call.json(200, Json.map("api", "<api xmlns=\"http://ws.apache.org/ns/synapse\" name=\"" + name + "\"/>"));
+        } else {
+            call.send(404, null, new byte[0]);
+        }
     }
 
     // ---- what gateways pull --------------------------------------------------------------------------------------

@@ -1,0 +1,295 @@
+//! A changed node is watched for as long as it soaks; clients' requests are counted from before the first node is taken out
+//! until the last one is back.
+
+use super::errands::{self, HEALTHY, PROBE, TRAFFIC};
+use super::evidence::{self, Asked, Reading, Through};
+use super::{PROBE_PAUSE, Roll, ended};
+use crate::event::{Event, Evidence, Phase};
+use crate::rollout::{Found, How, Needs, Observation, Rotation, Sight, Work};
+use crate::run::errand::Run;
+use crate::vars::Layer;
+use futures_util::future::join_all;
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
+use tokio::sync::OnceCell;
+
+/// Looks at a node that soaks for each reading of the balancers.
+const LOOKS_A_READING: u32 = 5;
+
+/// What is known of the requests that go on beside the rollout.
+#[derive(Default)]
+pub struct Watch {
+    began: OnceCell<Instant>,
+    baseline: OnceCell<Reading>,
+}
+
+/// The part of it that changes, kept with everything else that does.
+#[derive(Default)]
+pub struct Watched {
+    /// The fewest nodes in service that a look found since the first was taken out.
+    least: Option<usize>,
+    soaking: HashSet<String>,
+    /// Why the service does worse, for the rollout to hear.
+    pub worse: Option<String>,
+}
+
+impl Roll<'_> {
+    /// Requests begin where somebody will be taken away; who serves nobody yet answers nobody.
+    pub(super) async fn begin_watch(&self, found: &[Found]) {
+        let goes = |f: &Found| f.installed && f.needs == Needs::Change;
+        if found.iter().any(goes) && !self.reading(false).await.is_empty() {
+            let _ = self.watch.began.set(Instant::now());
+        }
+    }
+
+    /// What they came to before anybody was taken out; waits until that is enough.
+    pub(super) async fn baseline(&self) -> Option<&Reading> {
+        let began = *self.watch.began.get()?;
+        let measured = async {
+            let left = self.cluster.limits.baseline.saturating_sub(began.elapsed());
+            if !left.is_zero() {
+                self.working(&self.cluster.name, "measuring what clients meet");
+                let _ = tokio::time::timeout(left, self.fleet.stopping()).await;
+            }
+            self.reading(false).await
+        };
+        Some(self.watch.baseline.get_or_init(|| measured).await)
+    }
+
+    /// `last` ends the requests.
+    async fn reading(&self, last: bool) -> Reading {
+        let hosts = self.cluster.hosts.iter();
+        let hosts = hosts.filter(|host| self.state(host).is_some());
+        let direct = hosts.map(|host| async move {
+            let run = self.errand_with(host, &[PROBE], vars(None, last)).await;
+            Some((host.clone(), asked(&run.ok()??)?))
+        });
+        let (direct, through) = tokio::join!(join_all(direct), self.through(last));
+        Reading {
+            direct: direct.into_iter().flatten().collect(),
+            through,
+        }
+    }
+
+    /// As the balancers meet the cluster.
+    async fn through(&self, last: bool) -> BTreeMap<String, Through> {
+        let Some(host) = self.cluster.hosts.iter().find(|h| self.state(h).is_some()) else {
+            return BTreeMap::new();
+        };
+        let each = self.cluster.balancers.iter().map(|balancer| async move {
+            let vars = vars(Some(balancer), last);
+            let run = self.errand_with(host, &[TRAFFIC], vars).await.ok()??;
+            let through = Through {
+                all: asked(&run)?,
+                by: evidence::told(errands::value(&run, "probed_by")).unwrap_or_default(),
+            };
+            Some((balancer.clone(), through))
+        });
+        join_all(each).await.into_iter().flatten().collect()
+    }
+
+    /// Healthy, and what its own requests came to; one exchange.
+    async fn look_at(&self, host: &str) -> Result<Option<Asked>, String> {
+        let files: &[&str] = match self.watch.began.initialized() {
+            true => &[HEALTHY, PROBE],
+            false => &[HEALTHY],
+        };
+        let run = self.errand_with(host, files, vars(None, false)).await?;
+        Ok(run.as_ref().and_then(asked))
+    }
+
+    pub(super) async fn soak(&self, host: String, time: Duration) -> Observation {
+        if time.is_zero() {
+            return ended(host, Work::Soak, How::Well);
+        }
+        let began = Instant::now();
+        self.watched(|w| w.soaking.insert(host.clone()));
+        let how = self.watch_it(&host, time, began).await;
+        self.watched(|w| w.soaking.remove(&host));
+        let told = match &how {
+            How::Failed { why } | How::Worse { why } => Err(why.clone()),
+            _ => Ok(()),
+        };
+        match how {
+            How::Cut => {
+                let text = "changed, and not watched any longer: the run was asked to stop";
+                self.teller.note(Some(&host), text);
+            }
+            _ => self.moved(&host, Phase::Soaked, &told, began),
+        }
+        ended(host, Work::Soak, how)
+    }
+
+    async fn watch_it(&self, host: &str, time: Duration, began: Instant) -> How {
+        let mut soak = Soak::new(self, host).await;
+        loop {
+            let left = time.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            let text = format!(
+                "watching that it stays healthy: {} s more",
+                left.as_secs() + 1
+            );
+            self.working(host, &text);
+            let pause = PROBE_PAUSE.min(left);
+            if tokio::time::timeout(pause, self.fleet.stopping())
+                .await
+                .is_ok()
+            {
+                return How::Cut;
+            }
+            match self.look_at(host).await {
+                Err(why) => return How::Failed { why },
+                Ok(direct) => soak.note(direct),
+            }
+            soak.at_half_time(began.elapsed() * 2 >= time);
+            if let Some(why) = soak.failing(false).await {
+                return How::Worse { why };
+            }
+        }
+        match soak.failing(true).await.or_else(|| soak.slower()) {
+            Some(why) => How::Worse { why },
+            None => match self.lacks_nothing(host).await {
+                Ok(()) => How::Well,
+                Err(why) => How::Worse { why },
+            },
+        }
+    }
+
+    /// For the least that was in service; a look before the first was taken out is no part of it.
+    pub(super) fn note_service(&self, sights: &[Sight]) {
+        let mut moving = self.moving();
+        if moving.taken {
+            let serves = |s: &&Sight| s.healthy && s.rotation == Rotation::Everywhere;
+            let serving = sights.iter().filter(serves).count();
+            let least = &mut moving.watched.least;
+            *least = Some(least.map_or(serving, |least| least.min(serving)));
+        }
+    }
+
+    pub(super) fn take_worse(&self) -> Option<String> {
+        self.moving().watched.worse.take()
+    }
+
+    fn watched<T>(&self, change: impl FnOnce(&mut Watched) -> T) -> T {
+        change(&mut self.moving().watched)
+    }
+
+    /// What there is to say about the rollout when it is over.
+    pub(super) async fn tell_evidence(&self) {
+        let during = match self.watch.baseline.get() {
+            Some(before) => Some((before, self.reading(true).await.since(before))),
+            None if self.watch.began.initialized() => {
+                self.reading(true).await;
+                None
+            }
+            None => None,
+        };
+        let Some(least) = self.moving().watched.least else {
+            return;
+        };
+        let during = during.as_ref();
+        let traffic = during
+            .map(|(_, during)| during.traffic())
+            .unwrap_or_default();
+        let of = self.cluster.hosts.len();
+        self.teller.tell(Event::Evidence(Evidence {
+            cluster: self.cluster.name.clone(),
+            sent: traffic.sent,
+            failed: traffic.failed,
+            failure: traffic.failure.clone(),
+            before: during.and_then(|(before, _)| evidence::times(&before.traffic())),
+            during: evidence::times(&traffic),
+            least,
+            promised: self.cluster.policy.needed(of),
+            of,
+        }));
+    }
+}
+
+fn vars(balancer: Option<&String>, last: bool) -> Layer {
+    let vars = Layer::new("rollout").with("probe_last", last);
+    match balancer {
+        Some(balancer) => vars.with("balancer", balancer.as_str()),
+        None => vars,
+    }
+}
+
+fn asked(run: &Run) -> Option<Asked> {
+    evidence::told(errands::value(run, "probed"))
+}
+
+/// One node that soaks.
+struct Soak<'s> {
+    roll: &'s Roll<'s>,
+    host: &'s str,
+    first: Reading,
+    /// From half time on: a process that was just started is slow for a while.
+    half: Option<Reading>,
+    now: Reading,
+    looks: u32,
+}
+
+impl<'s> Soak<'s> {
+    async fn new(roll: &'s Roll<'s>, host: &'s str) -> Self {
+        let mut first = Reading::default();
+        if roll.watch.baseline.initialized() {
+            let direct = roll.look_at(host).await.ok().flatten();
+            first.direct.extend(direct.map(|d| (host.to_owned(), d)));
+            first.through = roll.through(false).await;
+        }
+        Self {
+            roll,
+            host,
+            now: first.clone(),
+            first,
+            half: None,
+            looks: 0,
+        }
+    }
+
+    fn note(&mut self, direct: Option<Asked>) {
+        self.now
+            .direct
+            .extend(direct.map(|d| (self.host.to_owned(), d)));
+        self.looks += 1;
+    }
+
+    fn at_half_time(&mut self, is_it: bool) {
+        if is_it && self.half.is_none() {
+            self.half = Some(self.now.clone());
+        }
+    }
+
+    /// Also lets the rollout know when the others do worse.
+    async fn failing(&mut self, is_over: bool) -> Option<String> {
+        let roll = self.roll;
+        let before = roll.watch.baseline.get()?;
+        if is_over || self.looks.is_multiple_of(LOOKS_A_READING) {
+            self.now.through = roll.through(false).await;
+        }
+        let since = self.now.since(&self.first);
+        let limits = &roll.cluster.limits;
+        let failing = evidence::is_failing(limits, self.host, before, &since);
+        if failing.is_none() {
+            let soaking = roll.watched(|w| w.soaking.clone());
+            let soaking: Vec<&str> = soaking.iter().map(String::as_str).collect();
+            if let Some(why) = evidence::others_fail(limits, &soaking, before, &since) {
+                roll.watched(|w| w.worse.get_or_insert(why).len());
+            }
+        }
+        failing
+    }
+
+    /// Where too few requests came after half time all of the soak counts.
+    fn slower(&self) -> Option<String> {
+        let before = self.roll.watch.baseline.get()?;
+        let limits = &self.roll.cluster.limits;
+        let since = |mark: &Reading| self.now.since(mark);
+        let half = self.half.as_ref().map(since);
+        let half = half.filter(|half| evidence::is_enough(self.host, half));
+        let window = half.unwrap_or_else(|| since(&self.first));
+        evidence::is_slower(limits, self.host, before, &window)
+    }
+}
