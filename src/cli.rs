@@ -565,7 +565,7 @@ fn options_of(input: &InputArgs) -> Options {
 fn reporter(output: &OutputArgs) -> Report {
     match output.output {
         Output::Json => Report::Json(Json),
-        Output::Human if is_live() => Report::Board(Board::new(output.verbose)),
+        Output::Human if is_live() => Report::Board(Box::new(Board::new(output.verbose))),
         Output::Human | Output::Plain => Report::Lines(Lines::new(output.verbose)),
     }
 }

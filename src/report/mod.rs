@@ -21,7 +21,7 @@ use crate::event::{Event, Listener};
 
 /// The listener that was chosen on the command line.
 pub enum Report {
-    Board(Board),
+    Board(Box<Board>),
     Lines(Lines),
     Json(Json),
 }
