@@ -175,7 +175,7 @@ struct InputArgs {
     /// Only these hosts: a pattern such as `mi:!mi-2`, or @FILE
     #[arg(short, long, value_name = "PATTERN")]
     limit: Option<String>,
-    /// Hosts that leave, as if the inventory said `state: absent`: a pattern such as `mi-3`
+    /// Hosts that leave, as if the inventory said `state: absent`: a pattern such as `mi-3`; out of rotation first, stopped last
     #[arg(long, value_name = "PATTERN")]
     retire: Option<String>,
     /// Only tasks with one of these tags

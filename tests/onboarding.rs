@@ -4,13 +4,13 @@
 
 mod support;
 
-use apim_deploy::plan::{Line, Plan, Tags};
+use apim_deploy::plan::{Plan, Tags};
 use apim_deploy::rules;
 use apim_deploy::run::{OneTenant, Options};
-use apim_deploy::wire::{Action, Item, Step};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
+use support::planned::{calls, steps};
 use support::{prepared, refused, shipped};
 
 /// One that is deployed, one that nobody knows the passwords and the names of yet, and one that is about to leave.
@@ -71,46 +71,6 @@ fn about_in(hosts: &str, dir: &Path, tenant: &str, leaves: bool, engine: &str) -
         },
         ..options
     }
-}
-
-fn steps(plan: &Plan) -> Vec<(&str, &str, &Step)> {
-    fn below<'p>(item: &'p Item, found: &mut Vec<&'p Step>) {
-        match item {
-            Item::Step(step) => found.push(step),
-            Item::Block(block) => {
-                let all = block.steps.iter().chain(&block.rescue).chain(&block.always);
-                all.for_each(|item| below(item, found));
-            }
-        }
-    }
-    let mut found = Vec::new();
-    for play in &plan.plays {
-        for (host, lines) in play.batches.iter().flat_map(|batch| &batch.hosts) {
-            for line in lines {
-                let Line::Carry { items, .. } = line else {
-                    continue;
-                };
-                let mut own = Vec::new();
-                items.iter().for_each(|item| below(item, &mut own));
-                found.extend(
-                    own.into_iter()
-                        .map(|s| (play.name.as_str(), host.as_str(), s)),
-                );
-            }
-        }
-    }
-    found
-}
-
-/// The parameters of every call of a module.
-fn calls<'p>(plan: &'p Plan, module: &str) -> Vec<(&'p str, &'p Value)> {
-    steps(plan)
-        .into_iter()
-        .filter_map(|(_, host, step)| match &step.action {
-            Action::Call { module: m, params } if m == module => Some((host, params)),
-            _ => None,
-        })
-        .collect()
 }
 
 #[track_caller]
@@ -243,6 +203,59 @@ fn ports_of_other_tenants_stay_open() {
             assert!(text.contains(&format!("listen {port};")), "{text}");
         }
     }
+}
+
+/// What all share may differ from what is written, and that is for a full run to tell.
+#[test]
+fn what_all_share_is_left_alone() {
+    for engine in ["mariadb", "postgresql"] {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = prepared(about(dir.path(), "acme", false, engine)).plan;
+        let on_shared: Vec<String> = steps(&plan)
+            .into_iter()
+            .filter(|(_, host, _)| !host.starts_with("a-"))
+            .map(|(_, _, step)| serde_json::to_string(step).unwrap())
+            .collect();
+        for part in [
+            "/etc/nginx/nginx.conf",
+            "portals.http.conf",
+            "/etc/nginx/clusters/apim.",
+            "of-no-tenant.hosts",
+            "60-wso2.conf",
+            "90-wso2.c",
+            "\"shared_db\"",
+            "\"apim_db\"",
+            "\"# {mark} apim-deploy\"",
+        ] {
+            let found = on_shared.iter().find(|step| step.contains(part));
+            assert!(found.is_none(), "{engine}: `{part}` stands in {found:?}");
+        }
+        // Of its own hosts nothing is left out.
+        let own = |part: &str| {
+            let mut steps = steps(&plan).into_iter();
+            steps.any(|(_, host, step)| {
+                host == "a-1" && serde_json::to_string(step).unwrap().contains(part)
+            })
+        };
+        assert!(own("60-wso2.conf") && own("\"# {mark} apim-deploy\""));
+    }
+}
+
+/// A port of a tenant's own goes with it, in a run about it and in one about everything.
+#[test]
+fn the_port_of_a_tenant_that_leaves_is_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let hosts = HOSTS.replace(
+        "state: absent, mi_hostname",
+        "state: absent, mi_public_port: 8254, mi_hostname",
+    );
+    let plan = prepared(about_in(&hosts, dir.path(), "initech", true, "mariadb")).plan;
+    let shared = calls(&plan, "template")
+        .into_iter()
+        .find(|(_, params)| params["dest"] == "/etc/nginx/sites/internal.stream.conf");
+    let text = shared.unwrap().1["content"]["text"].as_str().unwrap();
+    assert!(!text.contains("listen 8254;"), "{text}");
+    assert!(text.contains("listen 8253;"), "{text}");
 }
 
 /// What a host of a tenant is asked to resolve is what /etc/hosts gives it.

@@ -10,6 +10,8 @@ mod evidence;
 #[expect(dead_code, reason = "made for tests/ssh.rs, which uses all of it")]
 #[path = "support/host.rs"]
 mod host;
+#[path = "rollouts/leaving.rs"]
+mod leaving;
 #[path = "rollouts/nginx.rs"]
 mod nginx;
 #[path = "rollouts/site.rs"]

@@ -374,6 +374,23 @@ fn what_a_rule_finds_is_a_mistake_of_the_input() {
     assert!(text.contains("integration-05: mi-1, mi-2"), "{text}");
 }
 
+/// A variable that is missing elsewhere hides nothing of what stands in a node's own file; one that the file needs does, and
+/// then nothing is said of files that are not there.
+#[test]
+fn undefined_variables_and_rules_are_told_in_one_go() {
+    let undefined = r#"{"lb_body_limit": "{{ nowhere }}"}"#;
+    let (_dir, options) = shipped_with(&["mi_node_id=one", undefined]);
+    let text = support::refused(options).render(false);
+    assert!(text.contains("`nowhere` is not defined"), "{text}");
+    assert!(text.contains("integration-05: mi-1, mi-2"), "{text}");
+
+    let undefined = r#"{"mi_socket_timeout": "{{ nowhere }}"}"#;
+    let (_dir, options) = shipped_with(&["si_node_id=one", undefined]);
+    let text = support::refused(options).render(false);
+    assert!(text.contains("`nowhere` is not defined"), "{text}");
+    assert!(!text.contains("integration-"), "{text}");
+}
+
 #[test]
 fn a_rule_may_be_accepted_with_a_reason() {
     let accepted = r#"{"accepted_rules": {"integration-05": "a rehearsal"}}"#;

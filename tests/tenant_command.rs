@@ -232,6 +232,23 @@ fn who_removes_a_tenant_that_stays_declared_is_told() {
     }
 }
 
+/// API Manager's own configuration says to load tenants at the start, and a run about one tenant does not touch it.
+#[test]
+fn the_first_tenant_is_told_of_the_full_run() {
+    let words = "add globex -i hosts.yaml --playbook plays.yaml";
+    let (before, acme) = HOSTS.split_once("        acme:\n").unwrap();
+    let (_, globex) = acme.split_once("        globex:\n").unwrap();
+    let alone = project(&format!("{before}        globex:\n{globex}"));
+    let parts = [
+        "`globex` is the only tenant",
+        "until `apim-deploy run plays.yaml`, the first call of `globex` after a restart is answered with 404",
+    ];
+    tenant(&alone, words).is(0, &parts);
+    let said = tenant(&project(HOSTS), words);
+    said.is(0, &["done:"]);
+    said.never_says("the only tenant");
+}
+
 #[test]
 fn the_list_says_what_nobody_could_be_asked() {
     let dir = project(HOSTS);

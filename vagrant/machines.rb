@@ -1,4 +1,5 @@
-# The machines of a pattern, read from its sample inventory. The Vagrantfile and `lab` both ask here.
+# The machines of a pattern, read from its sample inventory, and those that stand by, read from the one of the same name in
+# spare/: they are in the group `spare` alone, whatever they would become. The Vagrantfile and `lab` both ask here.
 #
 #   ruby machines.rb PATTERN            prints one line per machine: name address group,group
 #   ruby machines.rb --roles PATTERN    prints one line per machine: name role
@@ -18,6 +19,10 @@ module Lab
     end
     found = {}
     YAML.safe_load(File.read(file)).each { |name, group| collect(name, group, found) }
+    spare = {}
+    standing_by = File.join(INVENTORIES, "spare", "#{pattern}.yaml")
+    YAML.safe_load(File.read(standing_by)).each { |name, group| collect(name, group, spare) } if File.file?(standing_by)
+    spare.each { |name, machine| found[name] ||= Machine.new(name, machine.address, ["spare"]) }
     found.each_value do |machine|
       abort "lab: #{file}: #{machine.name} has no ansible_host" if machine.address.nil?
     end

@@ -18,8 +18,8 @@ pub enum TenantCommand {
     /// Onboard one tenant: hosts, schemas, registration, routes; nothing of another tenant is touched
     #[command(after_help = "\
 A tenant is a group below `tenants` in the inventory. What is run is the playbook standard-ha-multitenant,
-for this tenant's hosts, API Manager, the database and the balancer alone. Run again, it changes nothing;
-stopped half-way, it goes on from there.
+for this tenant's hosts, API Manager, the database and the balancer alone, and what all share is left as it is.
+Run again, it changes nothing; stopped half-way, it goes on from there.
 
 Examples:
   apim-deploy tenant add acme -i prod.yaml
@@ -39,7 +39,7 @@ Exit codes: 0 everything could be asked, 2 the input is wrong, 5 something could
     /// Offboard one tenant: routes, catalog entries, activation, services, in this order; data stays
     #[command(after_help = "\
 The service catalog is asked first: as long as an API uses a service of the tenant, the run stops, names the API, and
-has changed nothing. The tenant is deactivated, never deleted: `tenant add` brings it back. Its schemas and
+has changed nothing (exit code 3). The tenant is deactivated, never deleted: `tenant add` brings it back. Its schemas and
 database users stay, with --purge too.
 
 The inventory may say `state: absent` of the tenant already. If not, it leaves for now: the next full run brings it
@@ -142,6 +142,21 @@ fn run_for(args: &RunOneArgs, leaves: bool, extra_vars: &[&str]) -> Exit {
 /// What people have to know after a run about a tenant.
 pub fn afterwards(prepared: &Prepared) -> Option<String> {
     let tenant = prepared.options.tenant.as_ref()?;
+    if !tenant.leaves
+        && prepared
+            .inventory
+            .tenants()
+            .iter()
+            .filter(|t| !t.is_absent)
+            .count()
+            == 1
+    {
+        return Some(format!(
+            "`{0}` is the only tenant: API Manager loads tenants at its start only once a full run has deployed it with one; \
+             until `apim-deploy run {1}`, the first call of `{0}` after a restart is answered with 404",
+            tenant.name, prepared.playbook.name
+        ));
+    }
     let is_back_soon = prepared.inventory.leaves_for_now(&tenant.name);
     is_back_soon.then(|| {
         format!(

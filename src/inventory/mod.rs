@@ -30,7 +30,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Inventory {
     /// In the order they were first named.
     pub hosts: IndexMap<String, Host>,
@@ -48,7 +48,7 @@ pub struct Inventory {
     leaving: IndexSet<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Host {
     pub name: String,
     /// Where it is first named.
@@ -59,7 +59,7 @@ pub struct Host {
     pub files: Vec<(usize, Arc<Layer>)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Group {
     pub name: String,
     pub span: Span,

@@ -6,7 +6,7 @@ use super::shared::attributes::Attributes;
 use super::shared::content::{self, Source};
 use super::shared::permissions::Permissions;
 use super::shared::placed::{Change, Placed, Rules};
-use super::shared::rotation::{self, Drains};
+use super::shared::rotation::{self, Drains, Listed};
 use super::{Brings, Kind, Module};
 use crate::system::{Result, System};
 use crate::wire::{Content, Failure};
@@ -42,6 +42,21 @@ impl NginxUpstreams {
             .of(&self.cluster)
             .fold(text, |text, node| rotation::marked(&text, node, true));
         Ok(Content::Text(marked))
+    }
+
+    fn forget_the_gone(&self, system: &System, content: &Content) -> Result<()> {
+        let Content::Text(text) = content else {
+            return Ok(());
+        };
+        let drains = Drains::read(system)?;
+        let gone: Vec<String> = drains
+            .of(&self.cluster)
+            .filter(|node| rotation::listed(text, node) == Listed::Nowhere)
+            .map(ToOwned::to_owned)
+            .collect();
+        gone.iter().try_for_each(|node| {
+            Drains::read(system)?.set(system, &self.cluster, node, None)
+        })
     }
 
     fn placed<'a>(&'a self, content: &'a Content) -> Placed<'a> {
@@ -81,8 +96,10 @@ impl Module for NginxUpstreams {
         self.placed(&content).check(system)
     }
 
+    /// Who left for good is no longer out: if it comes back, it is a new node.
     fn apply(&self, system: &System, change: Change) -> Result<()> {
         let content = self.wanted(system)?;
-        self.placed(&content).apply(system, &change)
+        self.placed(&content).apply(system, &change)?;
+        self.forget_the_gone(system, &content)
     }
 }

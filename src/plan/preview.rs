@@ -71,12 +71,16 @@ pub fn stretches(play: &Play) -> Vec<Stretch<'_>> {
     cut
 }
 
-/// Walks one play for its hosts without contacting any. All problems of all hosts come together.
-pub fn preview(world: &mut World<'_>, hosts: &mut IndexMap<String, HostState>) -> Result<PlayPlan> {
+/// Walks one play for its hosts without contacting any: what can be planned, and all problems of all hosts.
+pub fn preview(
+    world: &mut World<'_>,
+    hosts: &mut IndexMap<String, HostState>,
+) -> (PlayPlan, Problems) {
     let mut problems = Problems::new();
     let names: Vec<String> = hosts.keys().cloned().collect();
     world.play_hosts = names.clone();
-    let cut = batches(&names, world.play.serial.as_ref())?;
+    let cut = batches(&names, world.play.serial.as_ref());
+    let cut = problems.take(cut).unwrap_or_default();
     let mut plan = PlayPlan {
         name: world.play.name.clone(),
         batches: vec![],
@@ -105,7 +109,7 @@ pub fn preview(world: &mut World<'_>, hosts: &mut IndexMap<String, HostState>) -
         }
         plan.batches.push(BatchPlan { hosts: lists });
     }
-    problems.or(plan)
+    (plan, problems)
 }
 
 /// Plans tasks that no play lists for one host, for the mistakes in them.

@@ -42,6 +42,7 @@ pub const PLAY: &[&str] = &[
     "max_fail_percentage",
     "post_tasks",
     "pre_tasks",
+    "preflight",
     "roles",
     "rollout",
     "serial",

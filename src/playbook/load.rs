@@ -97,7 +97,11 @@ impl Book<'_> {
             return;
         };
         if map.get("pattern").is_none() {
-            playbook.plays.extend(self.play(node, map));
+            let play = self.play(node, map);
+            if let Some(play) = play {
+                self.keep_preflight_first(&play, &playbook.plays);
+                playbook.plays.push(play);
+            }
             return;
         }
         if playbook.pattern.is_some() {
@@ -108,6 +112,17 @@ impl Book<'_> {
             );
         }
         playbook.pattern = pattern::read(&mut self.reader, node);
+    }
+
+    /// Behind a play that may change something, it could no longer promise that nothing was changed.
+    fn keep_preflight_first(&mut self, play: &Play, before: &[Play]) {
+        if play.preflight && before.last().is_some_and(|last| !last.preflight) {
+            self.reader.wrong(
+                &play.span,
+                "a play with `preflight` stands behind one without",
+                "move it to the front: what it asks is asked before anything is changed",
+            );
+        }
     }
 
     fn play(&mut self, node: &Node, map: &Mapping) -> Option<Play> {
@@ -143,6 +158,7 @@ impl Book<'_> {
             rollout: None,
             max_fail_percentage: None,
             any_errors_fatal: false,
+            preflight: false,
             settings: self.reader.settings(map),
             roles: vec![],
             sections: vec![],
@@ -168,6 +184,7 @@ impl Book<'_> {
                 "any_errors_fatal" => {
                     play.any_errors_fatal = reader.boolean(entry).unwrap_or(false)
                 }
+                "preflight" => play.preflight = reader.boolean(entry).unwrap_or(false),
                 "gather_facts" => play.gather_facts = reader.boolean(entry).unwrap_or(true),
                 "max_fail_percentage" => play.max_fail_percentage = reader.percentage(entry),
                 "serial" => play.serial = reader.serial(entry),

@@ -49,6 +49,9 @@ pub struct Play {
     pub rollout: Option<Node>,
     pub max_fail_percentage: Option<Node>,
     pub any_errors_fatal: bool,
+    /// Our own keyword: the play asks whether the run may begin, and changes nothing. What fails in it ends the run with
+    /// nothing changed.
+    pub preflight: bool,
     pub settings: Settings,
     /// Each role that the play uses, dependencies first: also those that only bring variables.
     pub roles: Vec<Arc<Role>>,

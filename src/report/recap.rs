@@ -93,9 +93,13 @@ pub fn closing(ended: &Ended, recap: &Recap, check: bool, command: &str) -> Vec<
             "{} everything asked for is true now",
             style("done:").green().bold()
         )],
-        Ended::Preflight => vec![
+        Ended::Preflight if recap.hosts.iter().any(|h| h.unreachable) => vec![
             format!("now:  nothing was changed on any host; mend {bad} first"),
             next(command.to_owned()),
+        ],
+        Ended::Preflight => vec![
+            "now:  nothing was changed on any host".to_owned(),
+            next(format!("mend the cause, then: {command}")),
         ],
         Ended::Busy => vec![
             format!("now:  nothing was changed; another run is at work on {bad}"),

@@ -56,6 +56,7 @@ mod drained;
 mod ending;
 mod halt;
 mod host;
+mod leave;
 mod ledger;
 mod look;
 mod next;
@@ -64,6 +65,7 @@ mod service;
 mod words;
 
 pub use ending::{Ending, Standing, Verdict};
+pub use leave::may_leave;
 pub use ledger::Ledger;
 pub use policy::{FirstInstall, OnFailure, Policy};
 pub use words::{Action, Drain, Found, How, Needs, Observation, Rotation, Seen, Sight, Work};

@@ -3,6 +3,7 @@
 use super::node::{Component, Node};
 use super::{Finding, Instance, Rule, Seen, Severity, Site, Stage, keystores, survey};
 use crate::wire::survey::{Keystore, PathKind, Reach, X509};
+use std::borrow::Cow;
 
 pub const RULES: &[Rule] = &[
     Rule {
@@ -21,7 +22,7 @@ pub const RULES: &[Rule] = &[
         severity: Severity::Error,
         stage: Stage::Host,
         why: "no service gets into the catalog, and nothing tries again",
-        fix: "import the certificate of API-M, or of whoever signed it, into truststore, for SI into a file of si_extra_files",
+        fix: "import the certificate of API-M, or of whoever signed it, into truststore; SI takes that if its password is wso2carbon, and a file of si_extra_files otherwise",
         source: "wso2/product-integrator-mi v4.4.0, ServiceCatalogUtils; docs-apim reference on the service catalog",
         check: |site| each(site, trust),
     },
@@ -39,6 +40,11 @@ fn each(
         .collect()
 }
 
+fn file_name(store: &Keystore) -> Cow<'_, str> {
+    let name = store.file.path.file_name();
+    name.unwrap_or_default().to_string_lossy()
+}
+
 /// Seconds since the epoch, by the host's own clock: its products judge by it.
 fn now(site: &Site, node: &Node) -> i64 {
     let clock = site.survey(&node.host).map(|survey| survey.clock.last_ns);
@@ -54,12 +60,7 @@ fn own(site: &Site, node: &Node, instance: &Instance) -> Result<Vec<Finding>, Fi
         .iter()
         .filter(|k| k.file.kind == PathKind::File);
     for store in there {
-        let name = store
-            .file
-            .path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
+        let name = file_name(store);
         let entries = match &store.entries {
             Seen::Known(entries) => entries,
             Seen::Unknown { why } if why.contains("is not the one of this keystore") => {
@@ -143,12 +144,7 @@ fn trust(site: &Site, node: &Node, instance: &Instance) -> Result<Vec<Finding>, 
         return Ok(vec![]);
     }
     let subject = chain.first().map_or("nothing", |c| c.subject.as_str());
-    let name = store
-        .file
-        .path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
+    let name = file_name(store);
     Ok(vec![node.finds(format!(
         "{name} knows nobody who vouches for {subject} of {address}"
     ))])

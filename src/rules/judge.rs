@@ -36,6 +36,14 @@ impl Judgeable {
         self.hold(&self.site, |stage| stage == Stage::Plan)
     }
 
+    /// Of a plan that is not whole: what is wrong with lines that it has, each with its place. What seems to be missing may
+    /// be what could not be planned.
+    pub fn written(&self) -> Verdicts {
+        let mut verdicts = judge(&self.site, &self.accepted, |stage| stage == Stage::Plan);
+        verdicts.found.retain(|judged| judged.finding.at.is_some());
+        verdicts
+    }
+
     /// Every rule, with what the hosts said.
     pub fn judge(&self, surveyed: &Site) -> Verdicts {
         self.hold(surveyed, |_| true)

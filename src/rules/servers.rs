@@ -30,7 +30,7 @@ pub const RULES: &[Rule] = &[
         title: "nodes of API-M with the database start one after the other",
         severity: Severity::Error,
         stage: Stage::Plan,
-        why: "on an empty database two first starts race: rows stand twice, and nobody can log in to the portals any more",
+        why: "on an empty database two first starts race: rows stand twice, and nobody can log in to the portals any more; on a used one nobody serves meanwhile",
         fix: "let the play of these hosts have `serial: 1`; where the database is in use already, accept this rule",
         source: "wso2/api-manager#5027; wso2/product-apim#6704, #7914, #9059",
         check: at_once,

@@ -9,6 +9,7 @@ mod depot;
 mod drive;
 mod errand;
 mod fleet;
+mod held;
 mod play;
 mod prepare;
 mod roll;
@@ -18,6 +19,7 @@ mod status;
 mod target;
 mod teller;
 mod tenants;
+mod withdraw;
 
 pub use check::check;
 pub use depot::Depot;

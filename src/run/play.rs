@@ -71,8 +71,15 @@ impl Run<'_> {
         if let Some(ended) = self.connect().await {
             return Ok(ended);
         }
-        for at in 0..self.prepared.playbook.plays.len() {
-            self.play(at).await?;
+        let mut may_change = false;
+        for (at, play) in self.prepared.playbook.plays.iter().enumerate() {
+            if !play.preflight && !may_change {
+                may_change = true;
+                self.withdraw().await?;
+            }
+            if self.stopped.is_none() {
+                self.play(at).await?;
+            }
             if let Some(ended) = self.stopped.take() {
                 return Ok(ended);
             }
@@ -89,6 +96,7 @@ impl Run<'_> {
                 Some(Ok(greeting)) => self.admit(&host, greeting),
                 Some(Err(lost)) => {
                     self.tally.unreachable(&host);
+                    self.miss(&host, lost);
                     let worse = match lost {
                         Lost::Busy(_) => Some(Ended::Busy),
                         Lost::Refused(_) => Some(Ended::Preflight),
@@ -121,6 +129,15 @@ impl Run<'_> {
         }
         let state = HostState::new(host, &greeting.facts, greeting.due.clone());
         self.states.insert(host.to_owned(), state);
+    }
+
+    /// A host that leaves may be dead already: everybody else is told to forget it, and only it cannot be stopped.
+    fn miss(&self, host: &str, lost: &Lost) {
+        if matches!(lost, Lost::Unreachable(_)) && self.prepared.inventory.is_retired(host) {
+            let text = "leaves without being asked: nothing that it runs was stopped, and its units start again when it does; \
+                        once it is gone for good, take it out of the inventory";
+            self.teller.note(Some(host), text);
+        }
     }
 
     /// Whether some play must not go on without this host.
@@ -290,6 +307,7 @@ impl Run<'_> {
         };
         if play.any_errors_fatal || too_many {
             self.stopped = Some(match self.tally.ended() {
+                Ended::Done | Ended::Stopped if play.preflight => Ended::Preflight,
                 Ended::Done => Ended::Stopped,
                 ended => ended,
             });

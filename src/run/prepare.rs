@@ -7,9 +7,9 @@ use super::target;
 use crate::inventory::{HostPattern, Inventory, RETIRED, TENANTS};
 use crate::plan::{self, Files, HostState, Plan, Tags, World, assumed_facts, common_layer};
 use crate::playbook::{self, Groups, Pattern, Play, Playbook};
-use crate::rules::{self, Accepted, Judgeable};
+use crate::rules::Judgeable;
 use crate::source::{Library, Problem, Problems, Result, Span, nearest};
-use crate::vars::{Layer, Scope, Unresolved, Variable};
+use crate::vars::{Layer, Scope, Unresolved};
 use crate::wire::Facts;
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -65,6 +65,8 @@ const SHARED: [&str; 3] = ["apim", "database", "load_balancer"];
 pub struct Prepared {
     pub options: Options,
     pub inventory: Inventory,
+    /// Before anybody left.
+    former: Inventory,
     pub playbook: Playbook,
     pub extra: Arc<Layer>,
     pub depot: Depot,
@@ -88,7 +90,8 @@ impl Prepared {
         let inventory = problems.take(inventory(&options));
         let playbook = problems.take(Playbook::load(&library, &options.playbook));
         let extra = problems.take(extra_vars(&options));
-        let (Some(inventory), Some(playbook), Some(extra)) = (inventory, playbook, extra) else {
+        let (Some((inventory, former)), Some(playbook), Some(extra)) = (inventory, playbook, extra)
+        else {
             return Err(problems);
         };
         let playbook_dir = folder_of(&options);
@@ -96,6 +99,7 @@ impl Prepared {
         let mut prepared = Self {
             options,
             inventory,
+            former,
             playbook,
             extra,
             depot,
@@ -112,8 +116,8 @@ impl Prepared {
         prepared.check_pattern(&mut problems);
         prepared.check_targets(&mut problems);
         let is_whole = prepared.check_plays(&mut problems);
-        if is_whole && prepared.playbook.pattern.is_some() {
-            prepared.check_rules(&mut problems);
+        if prepared.playbook.pattern.is_some() {
+            prepared.check_rules(is_whole, &mut problems);
         }
         problems.or(prepared)
     }
@@ -213,12 +217,30 @@ impl Prepared {
     }
 
     fn hosts_of_play(&self, at: usize, common: &Arc<Layer>) -> Result<Vec<String>> {
+        match self.hosts_pattern(at, common)? {
+            Some(pattern) => pattern.select(&self.inventory),
+            None => Ok(vec![]),
+        }
+    }
+
+    fn hosts_pattern(&self, at: usize, common: &Arc<Layer>) -> Result<Option<HostPattern>> {
         let Some(world) = self.world(at, Arc::clone(common)) else {
-            return Ok(vec![]);
+            return Ok(None);
         };
         let text = plan::hosts_text(&world)?;
-        let pattern = HostPattern::parse(&text, Some(&world.play.hosts.span))?;
-        pattern.select(&self.inventory)
+        HostPattern::parse(&text, Some(&world.play.hosts.span)).map(Some)
+    }
+
+    /// The hosts of this run that leave, and that the play would have if they stayed.
+    pub fn leaving(&self, at: usize) -> Vec<String> {
+        let pattern = self.hosts_pattern(at, &self.common_without_facts());
+        let Ok(Some(pattern)) = pattern else {
+            return vec![];
+        };
+        let run = self.all_hosts();
+        let mut hosts = pattern.select(&self.former).unwrap_or_default();
+        hosts.retain(|host| self.inventory.is_retired(host) && run.contains(host));
+        hosts
     }
 
     fn limit(&self, problems: &mut Problems) -> Option<Vec<String>> {
@@ -366,20 +388,15 @@ impl Prepared {
 
     /// Undefined variables, wrong parameters and missing files show now. Answers whether all could be planned.
     fn check_plays(&mut self, problems: &mut Problems) -> bool {
-        match self.planned(&self.hosts, &self.options.tags) {
-            Ok(plan) => {
-                self.plan = plan;
-                true
-            }
-            Err(found) => {
-                problems.extend(found);
-                false
-            }
-        }
+        let (plan, found) = self.planned(&self.hosts, &self.options.tags);
+        let is_whole = found.is_empty();
+        self.plan = plan;
+        problems.extend(found);
+        is_whole
     }
 
-    /// Plans every play for its hosts as if they were plain machines.
-    fn planned(&self, hosts: &[Vec<String>], tags: &Tags) -> Result<Plan> {
+    /// Plans every play for its hosts as if they were plain machines: as much of it as can be.
+    pub(super) fn planned(&self, hosts: &[Vec<String>], tags: &Tags) -> (Plan, Problems) {
         let mut problems = Problems::new();
         let assumed: BTreeMap<String, Facts> = self
             .inventory
@@ -402,6 +419,7 @@ impl Prepared {
                 continue;
             };
             world.tags = tags.clone();
+            problems.extend(self.check_leaving(at, &world));
             let everyone: Vec<HostState> = hosts
                 .iter()
                 .filter_map(|h| states.get(h).cloned())
@@ -417,43 +435,31 @@ impl Prepared {
                 .iter()
                 .filter_map(|h| Some((h.clone(), states.get(h)?.clone())))
                 .collect();
-            let previewed = plan::preview(&mut world, &mut hosts);
-            plan.plays.extend(problems.take(previewed));
+            let (previewed, found) = plan::preview(&mut world, &mut hosts);
+            plan.plays.push(previewed);
+            problems.extend(found);
             states.extend(hosts);
         }
-        problems.or(plan)
+        (plan, problems)
     }
 
-    /// What is known to go wrong with what would be written. The whole deployment is judged, whatever part of it this
-    /// run touches: a node outside of `--limit` is a peer all the same.
-    fn check_rules(&mut self, problems: &mut Problems) {
-        let everywhere = self.everywhere();
-        let mut unplanned = None;
-        let site = if everywhere == self.hosts && self.options.tags == Tags::default() {
-            self.site(&self.plan, &everywhere)
-        } else {
-            let plan = self.planned(&everywhere, &Tags::default());
-            let plan = plan.unwrap_or_else(|found| {
-                unplanned = found.iter().next().map(|p| p.message.clone());
-                Plan::default()
-            });
-            self.site(&plan, &everywhere)
-        };
-        let accepted = Accepted::read(&site, |host| self.place_of(host, rules::ACCEPTED));
-        let judgeable = Judgeable {
-            site,
-            accepted: problems.take(accepted).unwrap_or_default(),
-            unplanned,
-        };
-        let verdicts = judgeable.offline();
-        let errors: Vec<_> = verdicts.errors().collect();
-        if !errors.is_empty() {
-            let scrub = self.scrub();
-            for judged in errors {
-                problems.push(judged.problem(|text| scrub.hide(text)));
+    /// Whether those that leave a play's clusters can be taken out.
+    fn check_leaving(&self, at: usize, world: &World<'_>) -> Problems {
+        let mut problems = Problems::new();
+        if world.play.rollout.is_none() {
+            return problems;
+        }
+        let hosts = self.leaving(at).into_iter();
+        let hosts: Vec<_> = hosts
+            .map(|host| HostState::new(&host, &assumed_facts(&host), vec![]))
+            .collect();
+        let clusters = problems.take(roll::read(world, &hosts));
+        for cluster in clusters.into_iter().flatten() {
+            for host in hosts.iter().filter(|h| cluster.hosts.contains(&h.name)) {
+                problems.extend(roll::check_leaving(world, &cluster, host));
             }
         }
-        self.judgeable = Some(judgeable);
+        problems
     }
 
     /// The hosts of a play without `--limit`.
@@ -463,46 +469,17 @@ impl Prepared {
     }
 
     /// The hosts of each play without `--limit`.
-    fn everywhere(&self) -> Vec<Vec<String>> {
+    pub(super) fn everywhere(&self) -> Vec<Vec<String>> {
         (0..self.playbook.plays.len())
             .map(|at| self.everyone_of(at))
             .collect()
     }
-
-    fn site(&self, plan: &Plan, hosts: &[Vec<String>]) -> rules::Site {
-        let common = self.common_without_facts();
-        rules::gather(plan, &self.inventory, |host| {
-            let plays = (0..hosts.len()).filter(|at| hosts[*at].iter().any(|h| h == host));
-            let state = HostState::new(host, &assumed_facts(host), vec![]);
-            let ladders: Vec<_> = plays
-                .filter_map(|at| self.world(at, Arc::clone(&common)))
-                .map(|world| world.ladder(&state, None, &[]))
-                .collect();
-            let scopes: Vec<_> = ladders.iter().map(Scope::new).collect();
-            rules::VARIABLES
-                .iter()
-                .filter_map(|name| {
-                    let known = scopes.iter().find_map(|scope| scope.value(name).ok())?;
-                    Some(((*name).to_owned(), known))
-                })
-                .collect()
-        })
-    }
-
-    /// Where the inventory, or the command line, sets a host's variable.
-    fn place_of(&self, host: &str, variable: &str) -> Option<crate::source::Span> {
-        let common = self.common_without_facts();
-        let ladder = plan::host_ladder(&self.inventory, host, &common, &self.extra, None);
-        match ladder.get(variable)? {
-            Variable::Written(node) => Some(node.span.clone()),
-            _ => None,
-        }
-    }
 }
 
-/// Without the hosts that leave in this run.
-fn inventory(options: &Options) -> Result<Inventory> {
+/// Without the hosts that leave in this run, and with them.
+fn inventory(options: &Options) -> Result<(Inventory, Inventory)> {
     let mut inventory = Inventory::load(&options.inventory)?;
+    let former = inventory.clone();
     let mut retire = options.retire.as_ref();
     if let Some(tenant) = &options.tenant {
         inventory.ask_for_tenant(&tenant.name, tenant.leaves)?;
@@ -513,7 +490,7 @@ fn inventory(options: &Options) -> Result<Inventory> {
         None => None,
     };
     inventory.retire(retire.as_ref())?;
-    Ok(inventory)
+    Ok((inventory, former))
 }
 
 impl Groups for Inventory {

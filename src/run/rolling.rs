@@ -31,7 +31,7 @@ impl Run<'_> {
 
     /// Every host of the play, with what is known of it; those that `--limit` left out too, for a cluster must not count as
     /// smaller than it is.
-    fn everyone_of(&self, at: usize) -> Vec<HostState> {
+    pub(super) fn everyone_of(&self, at: usize) -> Vec<HostState> {
         let everyone = self.prepared.everyone_of(at).into_iter();
         let state = |host: String| match self.states.get(&host) {
             Some(state) => state.clone(),
@@ -41,7 +41,11 @@ impl Run<'_> {
     }
 
     /// The cluster's hosts that answer. Who is no part of the run is asked all the same, and never touched.
-    async fn reached(&self, cluster: &Cluster, like: &str) -> IndexMap<String, HostState> {
+    pub(super) async fn reached(
+        &self,
+        cluster: &Cluster,
+        like: &str,
+    ) -> IndexMap<String, HostState> {
         let known = self.prepared.all_hosts();
         let mut reached = IndexMap::new();
         for host in &cluster.hosts {

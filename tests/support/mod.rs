@@ -1,6 +1,7 @@
 //! What several test files need: packs that lint can find, and the input of a run.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod planned;
 pub mod site;
 
 use apim_deploy::run::{Options, Prepared};

@@ -197,7 +197,7 @@ address_of() { awk -v name="$1" '$1 == name { print $2 }' <<<"$machines"; }
 variable() { "$program" inventory host "$2" -i "$inventory" | jq -r --arg name "$1" '.[$name]'; }
 
 # The groups of machines with a product on them, in the order of the inventory.
-clusters() { awk '$3 !~ /^(database|load_balancer)$/ && !seen[$3]++ { print $3 }' <<<"$machines"; }
+clusters() { awk '$3 !~ /^(database|load_balancer|spare)$/ && !seen[$3]++ { print $3 }' <<<"$machines"; }
 
 # members CLUSTER: its machines, on one line
 members() { awk -v cluster="$1" '$3 == cluster { print $1 }' <<<"$machines" | paste -sd' '; }

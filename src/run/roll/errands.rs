@@ -32,20 +32,30 @@ const FILES: [&str; 7] = [
 /// What is wrong with the errands of a play, as far as that can be known before its hosts are asked.
 pub fn check(world: &World<'_>, cluster: &Cluster, hosts: &[HostState]) -> Problems {
     let mut problems = Problems::new();
+    for host in hosts.iter().filter(|h| cluster.hosts.contains(&h.name)) {
+        for file in FILES {
+            problems.extend(rehearse(world, cluster, host, file));
+        }
+    }
+    problems
+}
+
+/// The same of a host that leaves: nothing is asked of it but to be taken out.
+pub fn check_leaving(world: &World<'_>, cluster: &Cluster, host: &HostState) -> Problems {
+    rehearse(world, cluster, host, TAKE_OUT)
+}
+
+fn rehearse(world: &World<'_>, cluster: &Cluster, host: &HostState, file: &str) -> Problems {
     let balancer = cluster
         .balancers
         .first()
         .map_or("localhost", String::as_str);
-    for host in hosts.iter().filter(|h| cluster.hosts.contains(&h.name)) {
-        for file in FILES {
-            let vars = Layer::new("rollout").with("balancer", balancer);
-            let vars = vars.with("probe_last", false).with("drained_by", who());
-            if let Some(tasks) = world.play.errand(file, vars) {
-                problems.extend(plan::rehearse(world, &tasks, host));
-            }
-        }
+    let vars = Layer::new("rollout").with("balancer", balancer);
+    let vars = vars.with("probe_last", false).with("drained_by", who());
+    match world.play.errand(file, vars) {
+        Some(tasks) => plan::rehearse(world, &tasks, host),
+        None => Problems::new(),
     }
-    problems
 }
 
 /// The fact by which `healthy.yaml` says that its host leads.

@@ -11,10 +11,11 @@ mod content;
 mod errands;
 mod evidence;
 mod keys;
+mod leaving;
 mod watch;
 mod wishes;
 
-pub use errands::check;
+pub use errands::{check, check_leaving};
 pub use wishes::{Cluster, read};
 
 use super::drive::{Count, Driven, Driver};

@@ -2,22 +2,15 @@
 # A call for one tenant reaches the clusters of this tenant and never another's: by the tenant's own name at the balancer,
 # through the tenant's APIs, and when all its own nodes are dead.
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/../tenants.sh"
 
-declare -A domain login api
-for tenant in acme globex; do
-  first=$(members "mi_$tenant" | cut -d' ' -f1)
-  domain[$tenant]=$(variable tenant_domain "$first")
-  login[$tenant]=admin@${domain[$tenant]}:$(variable tenant_admin_password "$first")
-  # A name that no scenario before left behind.
-  api[$tenant]=hello$$
-done
-path_of() { printf '/t/%s/%s/1.0.0\n' "${domain[$1]}" "${api[$1]}"; }
+know_tenants hello
 
 step "make it so"
 deploy
 all_serve
 
-for tenant in acme globex; do
+for tenant in "${tenants[@]}"; do
   own=$(members "mi_$tenant")
   step "$tenant: the name of its integration cluster"
   expect "nodes behind $(mi_host "mi_$tenant"), of 40 requests" "$own" "$(nodes "$(mi_host "mi_$tenant")" "$mi_path" 40)"

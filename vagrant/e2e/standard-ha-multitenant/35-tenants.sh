@@ -2,17 +2,10 @@
 # A tenant comes, goes, is killed half-way and restarted, and the other one notices nothing: no request of it fails, no process
 # of it or of API-M is another one.
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/../tenants.sh"
 
 given=("${deployment[@]:1}")
-declare -A domain login api
-for tenant in acme globex; do
-  first=$(members "mi_$tenant" | cut -d' ' -f1)
-  domain[$tenant]=$(variable tenant_domain "$first")
-  login[$tenant]=admin@${domain[$tenant]}:$(variable tenant_admin_password "$first")
-  # A name that no scenario before left behind.
-  api[$tenant]=tenants$$
-done
-path_of() { printf '/t/%s/%s/1.0.0\n' "${domain[$1]}" "${api[$1]}"; }
+know_tenants tenants
 
 # The machines of a tenant, and all others.
 hosts_of() { awk -v tenant="$1" '$3 ~ "^[ms]i_" tenant "$" { print $1 }' <<<"$machines"; }
@@ -91,7 +84,7 @@ plain_status() {
 step "make it so"
 deploy
 all_serve
-for tenant in acme globex; do
+for tenant in "${tenants[@]}"; do
   publish "${login[$tenant]}" "${api[$tenant]}" "https://$(mi_host "mi_$tenant")$mi_path"
 done
 # Whatever happens: an inactive tenant lets nobody delete its API.
@@ -100,11 +93,11 @@ both_there() {
   about add globex
 }
 later both_there
-for tenant in acme globex; do
+for tenant in "${tenants[@]}"; do
   all_of "$tenant"
 done
 listed_as "both are there" "$(there acme)" "$(there globex)"
-for tenant in acme globex; do
+for tenant in "${tenants[@]}"; do
   before=$(processes)
   about add "$tenant"
   nothing_changed "$tenant, added though it is there"
@@ -126,7 +119,7 @@ later forget_it
 before=$(processes)
 for how in --check --diff; do
   tool tenant remove acme "${given[@]}" --output json "$how"
-  expect "exit code of remove $how" 4 "$code"
+  expect "exit code of remove $how" 3 "$code"
   expect_match "the message names the API" "is used by API .inTheWay$$ 1\.0\.0" "$said"
   nothing_changed "remove $how"
 done
