@@ -118,6 +118,8 @@ pub enum InRotation {
     },
     /// By somebody else.
     Foreign,
+    /// Nobody took it out, and the balancer's own checks find it down.
+    Failing,
     /// The balancer does not know the node.
     Absent,
     /// The balancer could not be asked.

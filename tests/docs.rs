@@ -56,7 +56,7 @@ fn apim_deploy(dir: &Path, words: &[&str]) -> Output {
 fn project() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let yaml = blocks(README, "yaml");
-    let [hosts, vars, secrets, _] = yaml.as_slice() else {
+    let [hosts, vars, secrets, ..] = yaml.as_slice() else {
         panic!("README has {} blocks of YAML", yaml.len());
     };
     fs::write(dir.path().join("hosts.yaml"), hosts).unwrap();
@@ -65,6 +65,33 @@ fn project() -> tempfile::TempDir {
     fs::write(dir.path().join("secrets.yaml"), secrets).unwrap();
     support::packs(dir.path());
     dir
+}
+
+/// A balancer that is somebody else's, as README has it told.
+#[test]
+fn the_hooks_of_the_readme_take_nodes_out_and_put_them_back() {
+    let dir = project();
+    let hosts = fs::read_to_string(dir.path().join("hosts.yaml")).unwrap();
+    let (without, _) = hosts.split_once("    load_balancer:").unwrap();
+    fs::write(dir.path().join("hosts.yaml"), without).unwrap();
+    let yaml = blocks(README, "yaml");
+    let hooks = yaml.iter().find(|b| b.contains("rotation_hooks:")).unwrap();
+    let lint = |hooks: &str| {
+        let path = dir.path().join("hooks.yaml");
+        fs::write(path, hooks).unwrap();
+        let words = "lint standard-ha -i hosts.yaml -e @secrets.yaml -e @hooks.yaml";
+        let words: Vec<_> = words.split(' ').collect();
+        let output = apim_deploy(dir.path(), &words);
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
+    };
+    let (is_good, said) = lint(hooks);
+    assert!(is_good, "{said}");
+    let (is_good, said) = lint(&hooks.replace("put_back:", "put_bakc:"));
+    assert!(!is_good && said.contains("put_bakc"), "{said}");
 }
 
 /// The same with the tenants that README declares.

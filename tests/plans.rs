@@ -7,7 +7,10 @@ mod support;
 use apim_deploy::plan::{Line, Plan};
 use apim_deploy::wire::{Action, Block, Item, Step};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
 use support::{prepared, shipped};
 
 #[test]
@@ -43,6 +46,25 @@ fn standard_ha_multitenant_with_tenants_of_all_shapes() {
     snapshot(
         "standard-ha-multitenant",
         "inventories/standard-ha-multitenant-large.yaml",
+    );
+}
+
+/// With HAProxy only the balancers' own steps are other ones.
+#[test]
+fn standard_ha_behind_haproxy() {
+    behind_haproxy("standard-ha", "inventories/standard-ha-mi.yaml");
+}
+
+#[test]
+fn simple_scalable_behind_haproxy() {
+    behind_haproxy("simple-scalable", "inventories/simple-scalable.yaml");
+}
+
+#[test]
+fn standard_ha_multitenant_behind_haproxy() {
+    behind_haproxy(
+        "standard-ha-multitenant",
+        "inventories/standard-ha-multitenant.yaml",
     );
 }
 
@@ -144,6 +166,68 @@ fn no_password_in_a_file_that_is_shown() {
                 );
             }
         }
+    }
+}
+
+fn behind_haproxy(playbook: &str, inventory: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = shipped(dir.path(), playbook, inventory);
+    options
+        .extra_vars
+        .push("load_balancer_engine=haproxy".to_owned());
+    let mut plan = prepared(options).plan;
+    let files = files_of_haproxy(&plan);
+    plan.plays
+        .retain(|play| play.name == "Deploy the load balancer");
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(format!("{playbook}@haproxy"), shown(&plan));
+    });
+    haproxy_takes(&files, dir.path());
+}
+
+/// The files below `/etc/haproxy` as they would be.
+fn files_of_haproxy(plan: &Plan) -> BTreeMap<String, String> {
+    let mut files = BTreeMap::<String, String>::new();
+    for (_, step) in steps(plan) {
+        let Action::Call { module, params } = &step.action else {
+            continue;
+        };
+        let (path, text) = match module.as_str() {
+            "template" | "upstreams" => (&params["dest"], &params["content"]["text"]),
+            "blockinfile" => (&params["path"], &params["block"]),
+            _ => continue,
+        };
+        let path = path.as_str().unwrap().strip_prefix("/etc/haproxy/");
+        if let (Some(path), Some(text)) = (path, text.as_str()) {
+            files.entry(path.to_owned()).or_default().push_str(text);
+        }
+    }
+    files
+}
+
+/// By its own check, where it is installed; with another certificate.
+fn haproxy_takes(files: &BTreeMap<String, String>, dir: &Path) {
+    assert!(files.len() > 3, "{:?}", files.keys());
+    let shown = dir.display().to_string();
+    for (name, text) in files {
+        let path = dir.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let text = text.replace("/etc/haproxy", &shown);
+        std::fs::write(path, text.replace(" ssl crt ", " # ")).unwrap();
+    }
+    let check = Command::new("haproxy")
+        .args([
+            "-c",
+            "-f",
+            &format!("{shown}/haproxy.cfg"),
+            "-f",
+            &format!("{shown}/conf.d"),
+        ])
+        .output();
+    if let Ok(output) = check {
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(!said.contains("[WARNING]"), "{said}");
     }
 }
 

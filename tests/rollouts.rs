@@ -7,6 +7,10 @@
 
 #[path = "rollouts/evidence.rs"]
 mod evidence;
+#[path = "rollouts/haproxy.rs"]
+mod haproxy;
+#[path = "rollouts/hooks.rs"]
+mod hooks;
 #[expect(dead_code, reason = "made for tests/ssh.rs, which uses all of it")]
 #[path = "support/host.rs"]
 mod host;

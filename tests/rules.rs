@@ -21,6 +21,9 @@ struct Case {
     /// An inventory of `inventories/`.
     #[serde(default = "standard_ha")]
     site: String,
+    /// What balances there.
+    #[serde(default)]
+    balancer: Option<String>,
     /// By host, or several with commas between.
     #[serde(default)]
     hosts: BTreeMap<String, Change>,
@@ -64,7 +67,10 @@ fn every_case_says_what_the_rule_says() {
                 continue;
             }
         };
-        let site = match good.site(&case.site).changed(&case.hosts) {
+        let site = match good
+            .behind(case.balancer.as_deref(), &case.site)
+            .changed(&case.hosts)
+        {
             Ok(site) => site,
             Err(error) => {
                 wrong.push(format!("{name}: {error}"));
@@ -186,8 +192,14 @@ fn a_good_site_is_clean() {
     let mut good = Good::default();
     let names = inventories();
     assert!(names.len() >= 2, "{names:?}");
-    for name in names {
-        let verdicts = judged(&good.site(&name).changed(&BTreeMap::new()).unwrap());
+    let behind = |balancer| names.iter().map(move |name| (balancer, name));
+    for (balancer, name) in behind(None).chain(behind(Some("haproxy"))) {
+        let verdicts = judged(
+            &good
+                .behind(balancer, name)
+                .changed(&BTreeMap::new())
+                .unwrap(),
+        );
         let found: Vec<String> = verdicts
             .found
             .iter()

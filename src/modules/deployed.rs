@@ -64,7 +64,8 @@ const TOGETHER: Duration = Duration::from_secs(60);
 impl Module for Deployed {
     const NAME: &'static str = "deployed";
     const KIND: Kind = Kind::Probe;
-    const ABOUT: &'static str = "tells what a node has deployed, and waits until that is what it should have";
+    const ABOUT: &'static str =
+        "tells what a node has deployed, and waits until that is what it should have";
     const EXAMPLE: &'static str = "\
 deployed:
   product: mi
@@ -164,7 +165,8 @@ impl Deployed {
             statuses[0] == 200 && statuses[1..].iter().all(|s| (1..500).contains(s))
         });
         let both = apis.into_iter().zip(serves);
-        both.filter_map(|(api, serves)| serves.then_some(api)).collect()
+        both.filter_map(|(api, serves)| serves.then_some(api))
+            .collect()
     }
 
     // ---- Micro Integrator ----------------------------------------------------------------------------------------
@@ -278,7 +280,8 @@ fn listed(body: &Value) -> Vec<Api> {
 /// As its archive says: `Orders 1.0.1`.
 fn capp(system: &System, path: &Path) -> Result<String> {
     let file = File::open(system.locate(path)).map_err(|e| failed("read", path, &e))?;
-    let capp = Capp::read(file).map_err(|why| Failure::new(format!("{}: {why}", path.display())))?;
+    let capp =
+        Capp::read(file).map_err(|why| Failure::new(format!("{}: {why}", path.display())))?;
     Ok(format!("{} {}", capp.name, capp.version))
 }
 
@@ -289,10 +292,13 @@ fn missing(deployed: Names, wanted: Names) -> Result<Attempt<Names>> {
     }
     let has = match deployed.is_empty() {
         true => "it has none".to_owned(),
-        false => format!("it has {}", Vec::from_iter(deployed.iter().cloned()).join(", ")),
+        false => format!(
+            "it has {}",
+            Vec::from_iter(deployed.iter().cloned()).join(", ")
+        ),
     };
     let message = format!("not deployed: {}; {has}", missing.join(", "));
-    Ok(Attempt::NotYet(Failure::new(message).help(
-        "the node's log says why, at the time of its start",
-    )))
+    Ok(Attempt::NotYet(
+        Failure::new(message).help("the node's log says why, at the time of its start"),
+    ))
 }

@@ -1,11 +1,12 @@
 //! `drain`: a node out of a balancer's rotation, or back in it.
 //!
-//! The node's lines in NGINX's list get the word `down` and stay, because other nodes' clients keep theirs by the place
-//! in the list. Then NGINX is made to read it, that is proved, and what is on its way to the node may finish.
-//! Source: nginx.org, `ngx_http_upstream_module`, parameter `down`.
+//! What that means is the balancer's: `shared/nginx`, `shared/haproxy`, `shared/hooks`. Here is who may: a drain is written
+//! down before it is made and forgotten after it is undone, and what somebody else took out is left alone.
 
-use super::shared::nginx;
-use super::shared::rotation::{self, Drains, Listed};
+use super::shared::haproxy::Haproxy;
+use super::shared::hooks::{External, Hooks};
+use super::shared::nginx::Nginx;
+use super::shared::rotation::{self, Balancer, Drains, Place};
 use super::shared::words::seconds;
 use super::{Kind, Module};
 use crate::system::{Result, System};
@@ -17,10 +18,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// Keeps a node out of a balancer's rotation, or in it.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Drain {
-    /// What the node belongs to; its lists are `CLUSTER.*.conf`.
+    /// What the node belongs to; its lists are NGINX's `CLUSTER.*.conf`, HAProxy's `CLUSTER.cfg`.
     cluster: String,
     /// As the lists name it.
     node: IpAddr,
@@ -29,11 +30,20 @@ pub struct Drain {
     state: State,
     #[serde(default)]
     reason: String,
-    /// In seconds: how long requests on their way to the node may take.
+    /// In seconds: how long requests on their way to the node may take, and how long the balancer's checks of one that
+    /// comes back.
     #[serde(default = "default_within", deserialize_with = "seconds")]
     within: Duration,
-    #[serde(default = "default_folder")]
-    folder: PathBuf,
+    /// What balances.
+    #[serde(default)]
+    engine: Engine,
+    /// Of NGINX and HAProxy: where the lists are.
+    folder: Option<PathBuf>,
+    /// Of HAProxy: where it is asked.
+    #[serde(default = "default_socket")]
+    socket: PathBuf,
+    /// Of `hooks`.
+    hooks: Option<Hooks>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -43,24 +53,47 @@ enum State {
     Serving,
 }
 
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Engine {
+    #[default]
+    Nginx,
+    Haproxy,
+    /// Somebody else's balancer, by what was written for it.
+    Hooks,
+}
+
+impl Engine {
+    fn folder(self) -> &'static Path {
+        Path::new(match self {
+            Self::Haproxy => "/etc/haproxy/conf.d",
+            _ => "/etc/nginx/clusters",
+        })
+    }
+}
+
 fn default_within() -> Duration {
     Duration::from_secs(60)
 }
 
-fn default_folder() -> PathBuf {
-    "/etc/nginx/clusters".into()
+fn default_socket() -> PathBuf {
+    "/run/haproxy.sock".into()
 }
 
-/// Where the node is.
+/// Where the node is, and by whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// No list has it.
+    /// The balancer does not know it.
     Absent,
     Serving,
+    /// In rotation, and the balancer's own checks find it down.
+    Failing,
     /// By our hand.
     Drained,
-    /// Ours, and cut off before the balancer is known to have read it.
+    /// Ours, and not finished: cut off before the balancer is known to have read it, or undone in part.
     Halfway,
+    /// Ours, and requests are sent there: cut off before it began, or somebody put it back.
+    Returned,
     /// By somebody else's hand, who will have a reason.
     Foreign,
 }
@@ -105,14 +138,11 @@ drain:
         let cluster = self.cluster.clone();
         Ok(match (self.state, standing) {
             // Nobody's but the other's to undo, and nothing is sent there already.
-            (_, Standing::Absent | Standing::Foreign) => vec![],
-            (State::Drained, Standing::Serving | Standing::Halfway) => {
-                vec![Change::TakeOut(cluster)]
-            }
-            (State::Serving, Standing::Drained | Standing::Halfway) => {
-                vec![Change::PutBack(cluster)]
-            }
-            (State::Drained, Standing::Drained) | (State::Serving, Standing::Serving) => vec![],
+            (_, Standing::Absent | Standing::Foreign)
+            | (State::Drained, Standing::Drained)
+            | (State::Serving, Standing::Serving | Standing::Failing) => vec![],
+            (State::Drained, _) => vec![Change::TakeOut(cluster)],
+            (State::Serving, _) => vec![Change::PutBack(cluster)],
         })
     }
 
@@ -129,129 +159,121 @@ impl Standing {
         match self {
             Self::Absent => "absent",
             Self::Serving => "serving",
+            Self::Failing => "failing",
             Self::Drained | Self::Halfway => "drained",
+            Self::Returned => "returned",
             Self::Foreign => "foreign",
         }
     }
 }
 
 impl Drain {
-    fn standing(&self, system: &System) -> Result<Standing> {
-        let drains = Drains::read(system)?;
-        let ours = drains.get(&self.cluster, &self.node.to_string());
-        Ok(match (self.listed(system)?, ours) {
-            (Listed::Nowhere, _) => Standing::Absent,
-            (Listed::Up, None) => Standing::Serving,
-            (Listed::Down, None) => Standing::Foreign,
-            (Listed::Down, Some(drain)) if drain.is_loaded => Standing::Drained,
-            (_, Some(_)) => Standing::Halfway,
+    fn balancer<'s>(
+        &'s self,
+        system: &'s System,
+        ours: Option<&rotation::Drain>,
+    ) -> Result<Box<dyn Balancer + 's>> {
+        let (cluster, node) = (self.cluster.as_str(), self.node);
+        let folder = self.folder.as_deref().unwrap_or(self.engine.folder());
+        Ok(match (self.engine, &self.hooks) {
+            (Engine::Nginx, None) => Box::new(Nginx {
+                system,
+                cluster,
+                node,
+                folder,
+            }),
+            (Engine::Haproxy, None) => Box::new(Haproxy {
+                system,
+                cluster,
+                node,
+                folder,
+                socket: &self.socket,
+            }),
+            (Engine::Hooks, Some(hooks)) => Box::new(External {
+                system,
+                hooks,
+                is_out: ours.is_some(),
+                within: self.within,
+            }),
+            _ => {
+                return Err(Failure::new("`hooks` and `engine: hooks` come together"));
+            }
         })
     }
 
-    /// Serving as long as one list says so.
-    fn listed(&self, system: &System) -> Result<Listed> {
-        let mut all = Listed::Nowhere;
-        for (_, text) in self.lists(system)? {
-            match rotation::listed(&text, &self.node.to_string()) {
-                Listed::Up => return Ok(Listed::Up),
-                Listed::Down => all = Listed::Down,
-                Listed::Nowhere => {}
-            }
-        }
-        Ok(all)
-    }
-
-    /// The cluster's lists: path and text.
-    fn lists(&self, system: &System) -> Result<Vec<(PathBuf, String)>> {
-        if system.meta(&self.folder)?.is_none() {
-            return Ok(vec![]);
-        }
-        let mut lists = Vec::new();
-        for name in system.list(&self.folder)? {
-            let rest = name.strip_prefix(&self.cluster);
-            if rest.is_some_and(|rest| rest.starts_with('.') && rest.ends_with(".conf")) {
-                let path = self.folder.join(&name);
-                let text = system.read(&path)?.unwrap_or_default();
-                lists.push((path, String::from_utf8_lossy(&text).into_owned()));
-            }
-        }
-        Ok(lists)
+    fn standing(&self, system: &System) -> Result<Standing> {
+        let drains = Drains::read(system)?;
+        let ours = drains.get(&self.cluster, &self.node.to_string());
+        let place = self.balancer(system, ours)?.place()?;
+        Ok(match (place, ours) {
+            (Place::Nowhere, _) => Standing::Absent,
+            (Place::In, None) => Standing::Serving,
+            (Place::Failing, None) => Standing::Failing,
+            (Place::Held, _) | (Place::Out { .. }, None) => Standing::Foreign,
+            (Place::Out { lasts: true }, Some(drain)) if drain.is_loaded => Standing::Drained,
+            (Place::Out { .. } | Place::Failing, Some(_)) => Standing::Halfway,
+            (Place::In, Some(_)) => Standing::Returned,
+        })
     }
 
     fn take_out(&self, system: &System) -> Result<()> {
         let node = self.node.to_string();
         let mut drains = Drains::read(system)?;
+        let known = drains.get(&self.cluster, &node).cloned();
+        let balancer = self.balancer(system, known.as_ref())?;
+        if known.is_none()
+            && let Some(part) = balancer.part_out()?
+        {
+            return Err(self.is_held_in_part(&part));
+        }
         let mut drain = rotation::Drain {
             host: self.host.clone(),
             reason: self.reason.clone(),
             since: now(),
             is_loaded: false,
         };
-        let known = drains.get(&self.cluster, &node).cloned();
         // The record first: a mark without one would be somebody else's for ever.
         drains.set(system, &self.cluster, &node, Some(drain.clone()))?;
-        if let Err(failure) = self.mark(system, true) {
+        if let Err(failure) = balancer.take_out() {
             drains.set(system, &self.cluster, &node, known)?;
-            return Err(failure);
+            return Err(self.told(failure));
         }
         drain.is_loaded = true;
         drains.set(system, &self.cluster, &node, Some(drain))?;
-        let cut = nginx::settle(system, self.node, &self.ports(system)?, self.within)?;
-        system.note("connections_left", cut);
+        if let Some(cut) = balancer.settle(self.within)? {
+            system.note("connections_left", cut);
+        }
         Ok(())
     }
 
     fn put_back(&self, system: &System) -> Result<()> {
         let node = self.node.to_string();
-        self.mark(system, false)?;
-        Drains::read(system)?.set(system, &self.cluster, &node, None)
+        let mut drains = Drains::read(system)?;
+        let known = drains.get(&self.cluster, &node).cloned();
+        let balancer = self.balancer(system, known.as_ref())?;
+        let back = balancer.put_back(self.within);
+        back.map_err(|failure| self.told(failure))?;
+        drains.set(system, &self.cluster, &node, None)
     }
 
-    fn ports(&self, system: &System) -> Result<Vec<u16>> {
-        let node = self.node.to_string();
-        let lists = self.lists(system)?;
-        let ports = lists
-            .iter()
-            .flat_map(|(_, text)| rotation::ports(text, &node));
-        Ok(ports.collect())
+    fn is_held_in_part(&self, part: &str) -> Failure {
+        Failure::new(format!(
+            "{} is not drained: a part of it is out by somebody else's hand ({part}), and would come back with the rest",
+            self.host
+        ))
+        .help("take the node out as a whole, or put that part back")
     }
 
-    /// All lists, or none of them: what NGINX refuses or does not read is taken back.
-    fn mark(&self, system: &System, down: bool) -> Result<()> {
-        let node = self.node.to_string();
-        let before = self.lists(system)?;
-        for (path, text) in &before {
-            write(system, path, &rotation::marked(text, &node, down))?;
+    fn told(&self, failure: Failure) -> Failure {
+        let what = match self.state {
+            State::Drained => "drained",
+            State::Serving => "back in rotation",
+        };
+        Failure {
+            message: format!("{} is not {what}: {}", self.host, failure.message),
+            ..failure
         }
-        nginx::test(system)
-            .and_then(|()| nginx::reload(system))
-            .map_err(|failure| {
-                let undone = before
-                    .iter()
-                    .try_for_each(|(path, text)| write(system, path, text));
-                let told = format!(
-                    "{} is not {}: {}",
-                    self.host,
-                    match self.state {
-                        State::Drained => "drained",
-                        State::Serving => "back in rotation",
-                    },
-                    failure.message
-                );
-                let failure = Failure {
-                    message: told,
-                    ..failure
-                };
-                match undone {
-                    Ok(()) => failure,
-                    Err(e) => failure.detail([format!("its list could not be restored: {e}")]),
-                }
-            })
     }
-}
-
-fn write(system: &System, path: &Path, text: &str) -> Result<()> {
-    system.write(path, &mut text.as_bytes(), None, None)
 }
 
 fn now() -> u64 {

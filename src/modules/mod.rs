@@ -206,7 +206,7 @@ modules! {
     group::Group,
     instance::Instance,
     lineinfile::Lineinfile,
-    nginx_upstreams::NginxUpstreams,
+
     package::Package,
     probe::Probe,
     restore::Restore,
@@ -223,6 +223,7 @@ modules! {
     tenant::Tenant,
     toml::Toml,
     unarchive::Unarchive,
+    upstreams::Upstreams,
     uri::Uri,
     user::User,
     wait_for::WaitFor,

@@ -58,7 +58,8 @@ fn five_seconds() -> Duration {
 impl Module for Probe {
     const NAME: &'static str = "probe";
     const KIND: Kind = Kind::Probe;
-    const ABOUT: &'static str = "sends requests at a steady pace from now on, and tells what they came to so far";
+    const ABOUT: &'static str =
+        "sends requests at a steady pace from now on, and tells what they came to so far";
     const EXAMPLE: &'static str = "\
 probe:
   name: gateway

@@ -127,6 +127,17 @@ uri:
 }
 
 impl Uri {
+    /// The body of an answer with the right status, for other modules: what is asked may change something there, so it
+    /// is asked once, and nothing of it is noted.
+    pub fn asked(&self, system: &System) -> Result<String> {
+        let request = self.request()?;
+        let answer = self.ask(system, &request)?;
+        match self.status_code.0.contains(&answer.status) {
+            true => Ok(answer.text),
+            false => Err(self.wrong_status(&request, &answer)),
+        }
+    }
+
     fn request(&self) -> Result<Request> {
         let method = self.method.to_uppercase();
         let is_safe = matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS");

@@ -1,5 +1,7 @@
 //! The balancer in front of API-M, as its files would be written. A balancer that is somebody else's has none here.
 
+mod haproxy;
+
 use super::node::{Component, Node, Setting};
 use super::{Finding, Rule, Severity, Site, Stage, ports};
 use crate::source::{File, Span};
@@ -22,7 +24,7 @@ pub const RULES: &[Rule] = &[
         severity: Severity::Error,
         stage: Stage::Plan,
         why: "the session is in one node only: people are logged out at random",
-        fix: "add `hash $remote_addr consistent;` to the upstream",
+        fix: "add `hash $remote_addr consistent;` to NGINX's upstream, `balance source` to HAProxy's backend",
         source: "docs-apim install-and-setup/setup/setting-up-proxy-server-and-the-load-balancer/configuring-the-proxy-server-and-the-load-balancer.md",
         check: sticky,
     },
@@ -32,7 +34,7 @@ pub const RULES: &[Rule] = &[
         severity: Severity::Warning,
         stage: Stage::Plan,
         why: "WebSocket APIs answer 400; federated logins answer 400 or 414",
-        fix: "set the headers Upgrade and Connection, and `large_client_header_buffers 4 32k;`",
+        fix: "NGINX: set the headers Upgrade and Connection, and `large_client_header_buffers 4 32k;`; HAProxy: `tune.bufsize 131072`",
         source: "docs-apim install-and-setup/setup/setting-up-proxy-server-and-the-load-balancer",
         check: headers,
     },
@@ -48,18 +50,21 @@ pub const RULES: &[Rule] = &[
     },
 ];
 
-/// Files of NGINX by the host that would have them.
-fn files(site: &Site) -> impl Iterator<Item = (&str, &Arc<File>)> {
-    site.hosts.values().flat_map(|host| {
+/// Files of balancers by the host that would have them.
+fn files<'s>(site: &'s Site, folder: &str) -> impl Iterator<Item = (&'s str, &'s Arc<File>)> {
+    site.hosts.values().flat_map(move |host| {
         let own = host
             .files
             .iter()
-            .filter(|f| f.dest.starts_with("/etc/nginx/"));
+            .filter(move |f| f.dest.starts_with(folder));
         own.filter_map(|f| Some((host.name.as_str(), f.text.as_ref()?)))
     })
 }
 
-/// `upstream name { ... }` and the place of its name.
+const NGINX: &str = "/etc/nginx/";
+const HAPROXY: &str = "/etc/haproxy/";
+
+/// NGINX's `upstream name { ... }`, HAProxy's `backend name` and `listen name`, and the place of the name.
 struct Upstream<'f> {
     host: &'f str,
     name: &'f str,
@@ -86,8 +91,8 @@ impl Upstream<'_> {
 }
 
 fn upstreams(site: &Site) -> Vec<Upstream<'_>> {
-    let mut found = Vec::new();
-    for (host, file) in files(site) {
+    let mut found = haproxy::backends(site);
+    for (host, file) in files(site, NGINX) {
         let text = file.text.as_str();
         for (start, word) in text.match_indices("upstream ") {
             let start = start + word.len();
@@ -114,7 +119,14 @@ fn sticky(site: &Site) -> Vec<Finding> {
             .event_hubs()
             .filter(|hub| upstream.serves(site, hub, 9443))
             .count();
-        let methods = ["ip_hash", "hash ", "sticky "];
+        let methods = [
+            "ip_hash",
+            "hash ",
+            "sticky ",
+            "balance source",
+            "cookie ",
+            "stick ",
+        ];
         if served > 1 && !methods.iter().any(|m| upstream.body.contains(m)) {
             found.push(upstream.finds(format!("{} keeps nobody on a node", upstream.name)));
         }
@@ -143,9 +155,9 @@ fn past_the_gateways(site: &Site) -> Vec<Finding> {
 }
 
 fn headers(site: &Site) -> Vec<Finding> {
-    let mut found = Vec::new();
+    let mut found = haproxy::short_headers(site);
     for host in site.hosts.keys() {
-        let own: Vec<&str> = files(site)
+        let own: Vec<&str> = files(site, NGINX)
             .filter(|(of, _)| of == host)
             .map(|(_, file)| file.text.as_str())
             .collect();
@@ -207,14 +219,19 @@ fn servers(text: &str) -> Vec<(Vec<&str>, Vec<&str>)> {
 }
 
 fn names(site: &Site) -> Vec<Finding> {
-    let servers: Vec<_> = files(site)
-        .flat_map(|(_, file)| servers(&file.text))
-        .collect();
+    let nginx = files(site, NGINX).flat_map(|(_, file)| servers(&file.text));
+    let haproxy = files(site, HAPROXY).flat_map(|(_, file)| haproxy::fronts(&file.text));
+    let servers: Vec<_> = nginx.chain(haproxy).collect();
     if servers.is_empty() {
         return vec![];
     }
-    let ports_of = |name: &str| -> Vec<&str> {
-        let own = servers.iter().filter(|(names, _)| names.contains(&name));
+    // A default that takes every name is no portals' balancer.
+    let ports_of = |name: &str, is_portals: bool| -> Vec<&str> {
+        let is_of = |names: &[&str]| {
+            let mut names = names.iter();
+            names.any(|n| n.eq_ignore_ascii_case(name) || (!is_portals && *n == "*"))
+        };
+        let own = servers.iter().filter(|(names, _)| is_of(names));
         own.flat_map(|(_, ports)| ports.iter().copied()).collect()
     };
     let mut found = Vec::new();
@@ -223,8 +240,10 @@ fn names(site: &Site) -> Vec<Finding> {
         let portals = node
             .get("server.hostname")
             .and_then(|s| Some((s, s.text()?.to_owned(), proxy)));
-        for (setting, name, port) in portals.into_iter().chain(given_out(node)) {
-            let ports = ports_of(&name);
+        let portals = portals.into_iter().map(|portals| (portals, true));
+        let others = given_out(node).into_iter().map(|other| (other, false));
+        for ((setting, name, port), is_portals) in portals.chain(others) {
+            let ports = ports_of(&name, is_portals);
             if ports.is_empty() {
                 found.push(setting.finds(format!("the balancer serves no {name}")));
             } else if !ports.iter().any(|p| *p == port.to_string()) {

@@ -22,13 +22,13 @@ pub const RULES: &[Rule] = &[
         severity: Severity::Error,
         stage: Stage::Plan,
         why: "/health and the administration answer on the passive node too, which takes no events in",
-        fix: "balance the ports of sources only, with max_fails of 1 or more, so that a refused connection moves on",
+        fix: "balance the ports of sources only, with max_fails of 1 or more (HAProxy: with checks), so that a refused connection moves on",
         source: "docs-si setup/deploying-si-as-minimum-ha-cluster.md",
         check: passive_node,
     },
 ];
 
-/// A server of an upstream of NGINX.
+/// A server of an upstream of NGINX, or of a backend of HAProxy.
 struct Target<'s> {
     balancer: &'s Host,
     line: &'s str,
@@ -45,7 +45,12 @@ impl Target<'_> {
 
 fn targets(site: &Site) -> Vec<Target<'_>> {
     let written = site.hosts.values().flat_map(|balancer| {
-        let files = balancer.files.iter().filter(|f| f.dest.contains("/nginx/"));
+        let is_balancers = |f: &&Written| {
+            ["/nginx/", "/haproxy/"]
+                .iter()
+                .any(|part| f.dest.contains(part))
+        };
+        let files = balancer.files.iter().filter(is_balancers);
         files.map(move |file| (balancer, file))
     });
     written
@@ -63,9 +68,14 @@ fn targets_in<'s>(site: &'s Site, balancer: &'s Host, file: &'s Written) -> Vec<
         let from = start + line.len() - line.trim_start().len();
         start += line.len();
         let line = line.trim();
-        let target = line
-            .strip_prefix("server ")
-            .and_then(|rest| rest.split([' ', ';']).next());
+        let target = line.strip_prefix("server ").and_then(|rest| {
+            // HAProxy's servers have a name first.
+            let mut words = rest.split([' ', ';']);
+            match file.dest.contains("/haproxy/") {
+                true => words.nth(1),
+                false => words.next(),
+            }
+        });
         let Some((address, port)) = target.and_then(|t| t.rsplit_once(':')) else {
             continue;
         };
@@ -188,7 +198,10 @@ fn passive_node(site: &Site) -> Vec<Finding> {
                     port.number, node.host, port.what
                 );
                 found.push(target.finds(what));
-            } else if target.line.contains("max_fails=0") {
+            } else if ["max_fails=0", "no-check"]
+                .iter()
+                .any(|word| target.line.contains(word))
+            {
                 found.push(target.finds(format!(
                     "{} keeps getting connections while it is passive",
                     node.host

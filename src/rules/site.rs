@@ -53,7 +53,7 @@ impl Site {
     /// Finds files and nodes among the calls.
     pub fn new(mut hosts: Vec<Host>) -> Self {
         for host in &mut hosts {
-            let writing = ["template", "nginx_upstreams", "copy", "blockinfile"];
+            let writing = ["template", "upstreams", "copy", "blockinfile"];
             let calls = host.calls.iter();
             host.files = calls
                 .filter(|(module, _)| writing.contains(&module.as_str()))

@@ -16,6 +16,7 @@ mod knock;
 mod notes;
 mod pem;
 mod resolve;
+mod socket;
 mod steady;
 mod together;
 mod unpack;
@@ -62,7 +63,11 @@ pub struct System {
     deadline: Cell<Option<Instant>>,
     /// Requests that go on beside the steps.
     paces: RefCell<steady::Paces>,
+    /// Where a host keeps what outlives a run.
+    state: PathBuf,
 }
+
+const STATE: &str = "/var/lib/apim-deploy";
 
 impl System {
     /// The host itself.
@@ -76,6 +81,7 @@ impl System {
             environment: RefCell::default(),
             deadline: Cell::default(),
             paces: RefCell::default(),
+            state: STATE.into(),
         }
     }
 
@@ -90,6 +96,7 @@ impl System {
             environment: RefCell::default(),
             deadline: Cell::default(),
             paces: RefCell::default(),
+            state: STATE.into(),
         }
     }
 
@@ -98,6 +105,17 @@ impl System {
     pub fn with_store(mut self, store: Box<dyn Store>) -> Self {
         self.store = Some(store);
         self
+    }
+
+    /// Elsewhere, for whoever may not write to the usual place.
+    #[must_use]
+    pub fn with_state(mut self, folder: PathBuf) -> Self {
+        self.state = folder;
+        self
+    }
+
+    pub fn state(&self) -> &Path {
+        &self.state
     }
 
     pub fn is_rehearsal(&self) -> bool {

@@ -11,6 +11,8 @@ const MOVED: &str = "APIM_DEPLOY_STATE";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
+    /// What modules keep: whom they took out of rotation.
+    pub state: PathBuf,
     pub lock: PathBuf,
     /// Handlers that are due.
     pub due: PathBuf,
@@ -42,6 +44,7 @@ impl Home {
 
     fn below(state: &Path) -> Self {
         Self {
+            state: state.to_owned(),
             lock: state.join("lock"),
             due: state.join("due.json"),
             content: state.join("content"),

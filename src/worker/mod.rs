@@ -87,7 +87,8 @@ fn begin(options: &Options) -> Result<Worker, Refusal> {
     let mail = Mail::open(home.content.clone());
     let content = Content::new(home.content.clone(), Arc::clone(&out), mail.line());
     let voice = Voice::new(Arc::clone(&out));
-    let system = System::real(Box::new(content), Box::new(voice.clone()));
+    let system =
+        System::real(Box::new(content), Box::new(voice.clone())).with_state(home.state.clone());
     let debt = Debt::load(&system, home.due.clone()).map_err(Refusal::Sorry)?;
     let carrier = Carrier::new(system, debt, voice, mail.line(), account.environment());
     Ok(Worker {

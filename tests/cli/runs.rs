@@ -153,13 +153,3 @@ async fn batches_and_delegation() {
         said.out
     );
 }
-
-/// Durations and lengths of names differ from run to run.
-fn untimed(mut said: Said) -> Said {
-    let times = regex::Regex::new(r"in \d+\.\d s").unwrap();
-    said.out = times.replace_all(&said.out, "in N s").into_owned();
-    let took = regex::Regex::new(r"  \(\d+\.\d s\)").unwrap();
-    said.out = took.replace_all(&said.out, "").into_owned();
-    said.out = said.out.replace(PROGRAM, "apim-deploy");
-    said
-}

@@ -42,20 +42,29 @@ struct Edit {
 
 /// Good sites, each planned once.
 #[derive(Default)]
-pub struct Good(HashMap<String, Vec<Host>>);
+pub struct Good(HashMap<(String, Option<String>), Vec<Host>>);
 
 pub struct Base<'g>(&'g [Host]);
 
 impl Good {
     /// The site of an inventory of `inventories/`, deployed by the playbook whose name its own begins with.
     pub fn site(&mut self, name: &str) -> Base<'_> {
-        Base(self.0.entry(name.to_owned()).or_insert_with(|| {
+        self.behind(None, name)
+    }
+
+    /// The same with another `load_balancer_engine`.
+    pub fn behind(&mut self, balancer: Option<&str>, name: &str) -> Base<'_> {
+        let key = (name.to_owned(), balancer.map(ToOwned::to_owned));
+        Base(self.0.entry(key).or_insert_with(|| {
             let dir = tempfile::tempdir().unwrap();
             let playbook = ["standard-ha-multitenant", "standard-ha", "simple-scalable"]
                 .into_iter()
                 .find(|playbook| name.starts_with(playbook))
                 .unwrap_or_else(|| panic!("no playbook for {name}"));
-            let options = shipped(dir.path(), playbook, &format!("inventories/{name}.yaml"));
+            let mut options = shipped(dir.path(), playbook, &format!("inventories/{name}.yaml"));
+            options
+                .extra_vars
+                .extend(balancer.map(|engine| format!("load_balancer_engine={engine}")));
             let judgeable = prepared(options).judgeable.unwrap();
             judgeable.site.hosts.into_values().collect()
         }))

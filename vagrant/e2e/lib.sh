@@ -224,7 +224,7 @@ processes() {
       for stat in /proc/[0-9]*/stat; do
         if read -r pid comm state parent rest 2>/dev/null < "$stat"; then
           case "$comm $parent" in
-            "(java) "* | "(mariadbd) "* | "(postgres) 1" | "(nginx) 1")
+            "(java) "* | "(mariadbd) "* | "(postgres) 1" | "(nginx) 1" | "(haproxy) 1")
               set -- $rest
               echo "$0 $comm $pid ${18}" ;;
           esac
@@ -266,6 +266,60 @@ fault_table() {
   printf '\n   %-24s %4s   %s\n' fault exit "first line of the message"
   printf '   %s\n' "${faults[@]}" | cut -c1-180
 }
+
+# --- somebody else at the balancer ------------------------------------------------------------------------------------
+
+# What balances: nginx or haproxy.
+balancer_engine() { on lb-1 sh -c 'if systemctl is-active --quiet haproxy; then echo haproxy; else echo nginx; fi'; }
+
+# haproxy_says LINE: what HAProxy answers at its socket; perl is in every Debian.
+haproxy_says() {
+  on lb-1 perl -MIO::Socket::UNIX -e '
+    my $haproxy = IO::Socket::UNIX->new("/run/haproxy.sock") or die "/run/haproxy.sock: $!\n";
+    print $haproxy "$ARGV[0]\n";
+    print while <$haproxy>' "$1"
+}
+
+# haproxy_sets NODE STATE: every server of that name
+haproxy_sets() {
+  local backend
+  while read -r backend; do
+    haproxy_says "set server $backend/$1 state $2"
+  done < <(haproxy_says 'show servers state' | awk -v node="$1" '$4 == node { print $2 }')
+}
+
+# foreign_drain NODE, foreign_return NODE: as an operator takes it out of rotation and puts it back, past the program
+foreign_drain() {
+  if [[ $(balancer_engine) == haproxy ]]; then
+    haproxy_sets "$1" maint
+  else
+    on lb-1 sh -c "sed -i '/ $(address_of "$1"):/s/;/ down;/' /etc/nginx/clusters/*.conf; systemctl reload nginx"
+  fi
+}
+foreign_return() {
+  if [[ $(balancer_engine) == haproxy ]]; then
+    haproxy_sets "$1" ready
+  else
+    on lb-1 sh -c "sed -i '/ $(address_of "$1"):/s/ down;/;/' /etc/nginx/clusters/*.conf; systemctl reload nginx"
+  fi
+}
+
+# drained_in_files NODE: its lines at the balancer that say so
+drained_in_files() {
+  on lb-1 sh -c "cat /etc/haproxy/conf.d/*.cfg /etc/nginx/clusters/*.conf 2>/dev/null" | grep " $(address_of "$1"):" | grep -E ' (down;|disabled)' || true
+}
+
+balancer_reload() { on lb-1 systemctl reload "$(balancer_engine)"; }
+
+# balancer_break, balancer_mend: a file that it does not take
+balancer_break() {
+  if [[ $(balancer_engine) == haproxy ]]; then
+    on lb-1 sh -c 'echo nonsense >/etc/haproxy/conf.d/zz.cfg'
+  else
+    on lb-1 sh -c 'echo "nonsense;" >/etc/nginx/clusters/zz.http.conf'
+  fi
+}
+balancer_mend() { on lb-1 rm -f /etc/haproxy/conf.d/zz.cfg /etc/nginx/clusters/zz.http.conf; }
 
 # --- requests ---------------------------------------------------------------------------------------------------------
 

@@ -2,11 +2,15 @@
 
 pub mod apim;
 pub mod attributes;
+pub mod children;
 pub mod content;
 pub mod delivered;
 pub mod generation;
+pub mod haproxy;
+pub mod hooks;
 pub mod keytool;
 pub mod lines;
+pub mod lists;
 pub mod log;
 pub mod nginx;
 pub mod packages;

@@ -1,15 +1,49 @@
-//! Which nodes a balancer sends nobody to, because we took them out: the records, and the word `down` in NGINX's lists.
+//! Which nodes a balancer sends nobody to, because we took them out: the records, and what a balancer must be able to do.
 //!
-//! A drain has an owner. A node that is `down` without a record of ours was taken out by somebody else, and stays so
+//! A drain has an owner. A node that is out without a record of ours was taken out by somebody else, and stays so
 //! whatever we do.
 
 use crate::system::{Result, System, ourselves};
 use crate::wire::Failure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::time::Duration;
 
-const RECORDS: &str = "/var/lib/apim-deploy/drains.json";
+const RECORDS: &str = "drains.json";
+
+/// Where a balancer has a node, whoever put it there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It does not know the node.
+    Nowhere,
+    In,
+    /// Nobody took it out, and the balancer's own checks find it down.
+    Failing,
+    Out {
+        /// Also after the balancer was started anew, or was told by somebody to read its files.
+        lasts: bool,
+    },
+    /// Out in a way that is not ours, whether we took it out as well or not.
+    Held,
+}
+
+/// A program that balances, seen as one that has one node of one cluster.
+pub trait Balancer {
+    fn place(&self) -> Result<Place>;
+
+    /// What part of the node is out while the rest is not: somebody's work that must not be undone.
+    fn part_out(&self) -> Result<Option<String>>;
+
+    /// When it is done nothing new is sent there; when it failed all is as it was.
+    fn take_out(&self) -> Result<()>;
+
+    /// When it is done the node is sent what is its share; when it failed all is as it was.
+    fn put_back(&self, within: Duration) -> Result<()>;
+
+    /// Waits for what is on its way to the node; answers how many connections there still were when the time was over,
+    /// as far as that can be seen.
+    fn settle(&self, within: Duration) -> Result<Option<usize>>;
+}
 
 /// Why a node is out, for whoever finds it so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,11 +64,12 @@ pub struct Drains(BTreeMap<String, BTreeMap<String, Drain>>);
 
 impl Drains {
     pub fn read(system: &System) -> Result<Self> {
-        let Some(bytes) = system.read(Path::new(RECORDS))? else {
+        let path = system.state().join(RECORDS);
+        let Some(bytes) = system.read(&path)? else {
             return Ok(Self::default());
         };
         serde_json::from_slice(&bytes).map_err(|e| {
-            Failure::new(format!("{RECORDS} cannot be read: {e}"))
+            Failure::new(format!("{} cannot be read: {e}", path.display()))
                 .help("it says which nodes are out of rotation by our hand; remove it when none is")
         })
     }
@@ -67,108 +102,10 @@ impl Drains {
     }
 
     fn write(&self, system: &System) -> Result<()> {
-        let path = Path::new(RECORDS);
-        if let Some(folder) = path.parent() {
-            system.make_dir(folder)?;
-        }
+        system.make_dir(system.state())?;
+        let path = system.state().join(RECORDS);
         let text = serde_json::to_vec_pretty(self)
-            .map_err(|e| Failure::new(format!("{RECORDS} cannot be written: {e}")))?;
-        system.write(path, &mut text.as_slice(), Some(0o644), Some(ourselves()))
-    }
-}
-
-/// What a list of nodes says of one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Listed {
-    Nowhere,
-    Up,
-    /// On every one of its lines.
-    Down,
-}
-
-/// NGINX's list with a node's lines marked, or their marks taken away.
-pub fn marked(text: &str, node: &str, down: bool) -> String {
-    let lines = text.split_inclusive('\n').map(|line| {
-        if !is_of(line, node) || is_down(line) == down {
-            line.to_owned()
-        } else if down {
-            line.replacen(';', " down;", 1)
-        } else {
-            line.replacen(" down", "", 1)
-        }
-    });
-    lines.collect()
-}
-
-pub fn listed(text: &str, node: &str) -> Listed {
-    let mut lines = text.lines().filter(|line| is_of(line, node)).peekable();
-    if lines.peek().is_none() {
-        Listed::Nowhere
-    } else if lines.all(is_down) {
-        Listed::Down
-    } else {
-        Listed::Up
-    }
-}
-
-/// The ports at which a list has a node.
-pub fn ports(text: &str, node: &str) -> Vec<u16> {
-    let of_node = text.lines().filter(|line| is_of(line, node));
-    let ports = of_node.filter_map(|line| endpoint(line)?.rsplit_once(':')?.1.parse().ok());
-    ports.collect()
-}
-
-fn is_of(line: &str, node: &str) -> bool {
-    let host = endpoint(line).map(|e| e.rsplit_once(':').map_or(e, |(host, _)| host));
-    host.is_some_and(|host| host.trim_matches(['[', ']']) == node)
-}
-
-/// `10.0.0.7:8243` of `server 10.0.0.7:8243 max_fails=3;`
-fn endpoint(line: &str) -> Option<&str> {
-    let rest = line.trim_start().strip_prefix("server ")?;
-    let (words, _) = rest.split_once(';')?;
-    words.split_whitespace().next()
-}
-
-fn is_down(line: &str) -> bool {
-    let words = line.split(';').next().unwrap_or_default();
-    words.split_whitespace().any(|word| word == "down")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIST: &str = "\
-# server 10.0.0.1:1;
-upstream a {
-    server 10.0.0.1:8243 max_fails=3;
-    server 10.0.0.11:8243 max_fails=3;
-}
-upstream b {
-    server 10.0.0.1:9443;
-    server [fe80::1]:9443 down;
-}
-server { listen 80; }
-";
-
-    #[test]
-    fn only_the_nodes_lines_are_marked() {
-        let down = marked(LIST, "10.0.0.1", true);
-        assert!(down.contains("server 10.0.0.1:8243 max_fails=3 down;\n"));
-        assert!(down.contains("server 10.0.0.1:9443 down;\n"));
-        assert!(down.contains("server 10.0.0.11:8243 max_fails=3;\n"));
-        assert_eq!(marked(&down, "10.0.0.1", true), down);
-        assert_eq!(marked(&down, "10.0.0.1", false), LIST);
-    }
-
-    #[test]
-    fn a_node_is_down_when_all_its_lines_are() {
-        assert_eq!(listed(LIST, "10.0.0.1"), Listed::Up);
-        assert_eq!(listed(LIST, "10.0.0.2"), Listed::Nowhere);
-        assert_eq!(listed(LIST, "fe80::1"), Listed::Down);
-        let half = LIST.replacen("max_fails=3;", "down;", 1);
-        assert_eq!(listed(&half, "10.0.0.1"), Listed::Up);
-        assert_eq!(ports(LIST, "10.0.0.1"), [8243, 9443]);
+            .map_err(|e| Failure::new(format!("{} cannot be written: {e}", path.display())))?;
+        system.write(&path, &mut text.as_slice(), Some(0o644), Some(ourselves()))
     }
 }

@@ -30,6 +30,15 @@ pub fn all(system: &System) -> Result<Vec<Socket>> {
     Ok(parse(&(four + &six.unwrap_or_default())))
 }
 
+/// How many connections to these ports of a host are open from here.
+pub fn connected(system: &System, host: IpAddr, ports: &[u16]) -> Result<usize> {
+    let sockets = all(system)?;
+    let open = sockets.iter().filter(|s| {
+        s.state == State::Established && s.remote.0 == host && ports.contains(&s.remote.1)
+    });
+    Ok(open.count())
+}
+
 fn table(system: &System, path: &str) -> Result<Option<String>> {
     let bytes = system.read(Path::new(path))?;
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))

@@ -61,7 +61,8 @@ fn rehearse(world: &World<'_>, cluster: &Cluster, host: &HostState, file: &str) 
 /// The fact by which `healthy.yaml` says that its host leads.
 const LEADER: &str = "is_leader";
 
-/// By host where that one is: `serving`, `drained`, `foreign`, `absent`; or why nobody could ask.
+/// By host where that one is, in the words of `drain`: `serving`; `returned` (serving, and not by us); `failing` (in
+/// rotation, and down by the balancer's own checks); `drained`, `foreign`, `absent`; or why nobody could ask.
 type Told = Result<HashMap<String, String>, String>;
 
 /// What the balancers say of each host.
@@ -87,7 +88,9 @@ impl Read {
                 Some((name.as_str(), said.as_ref().ok()?.get(host)?.as_str()))
             })
             .collect();
-        let serving = said.iter().filter(|(_, word)| *word == "serving").count();
+        let is_any = |words: &[&str]| said.iter().any(|(_, word)| words.contains(word));
+        let is_in = |word: &str| ["serving", "returned"].contains(&word);
+        let serving = said.iter().filter(|(_, word)| is_in(word)).count();
         let rotation = match (said.len(), serving) {
             (0, _) if out => Rotation::Nowhere,
             (0, _) => Rotation::Everywhere,
@@ -100,7 +103,7 @@ impl Read {
             Some((balancer, _)) => Drain::Foreign {
                 by: format!("somebody else, at {balancer}"),
             },
-            None if said.iter().any(|(_, word)| *word == "drained") => Drain::Ours,
+            None if is_any(&["drained", "returned"]) => Drain::Ours,
             None => Drain::Nobody,
         };
         Sight {
@@ -315,7 +318,8 @@ fn in_rotation(seen: Result<Option<Run>, String>) -> InRotation {
         Ok(Some(run)) => run,
     };
     match standing(&run).as_deref() {
-        Some("serving") => InRotation::Yes,
+        Some("serving" | "returned") => InRotation::Yes,
+        Some("failing") => InRotation::Failing,
         Some("foreign") => InRotation::Foreign,
         Some("drained") => InRotation::Drained {
             reason: noted(&run, "reason").unwrap_or_default(),

@@ -4,7 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 # Every file and link of ours, so that a change shows. Not the logs, to which running products add.
-deployed() { on "$1" sh -c 'find /opt/wso2 /etc/wso2 /etc/nginx /etc/hosts -path "*/logs/*" -o -printf "%p %T@ %l\n" 2>/dev/null | sort'; }
+deployed() { on "$1" sh -c 'find /opt/wso2 /etc/wso2 /etc/nginx /etc/haproxy /etc/hosts -path "*/logs/*" -o -printf "%p %T@ %l\n" 2>/dev/null | sort'; }
 
 everywhere() {
   local name

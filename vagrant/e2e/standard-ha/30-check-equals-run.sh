@@ -18,7 +18,7 @@ promised_diffs=$(diffs)
 cut -f1-3 <<<"$promised" | sed 's/^/   would change  /'
 expect_same "checking replaced no process" "$before" "$(processes)"
 expect_match "MI's nodes would change" 'mi-1.*mi-2' "$(cut -f1 <<<"$promised" | paste -sd' ')"
-expect_match "a handler would run" 'Reload NGINX' "$promised"
+expect_match "a handler would run" 'Reload (NGINX|HAProxy)' "$promised"
 
 step "check again: the first check changed nothing"
 tool run "${deployment[@]}" "${change[@]}" --check --output json

@@ -40,9 +40,8 @@ deploy
 expect_same "no step changed" "" "$(steps_that changed)"
 
 step "somebody else took mi-2 out: mi-1 must stay"
-on lb-1 sed -i '/172.30.57.22:/s/;/ down;/' /etc/nginx/clusters/mi.http.conf /etc/nginx/clusters/mi.stream.conf
-on lb-1 systemctl reload nginx
-later on lb-1 sh -c "sed -i 's/ down;/;/' /etc/nginx/clusters/mi.*.conf; systemctl reload nginx"
+foreign_drain mi-2
+later foreign_return mi-2
 before=$(processes)
 calls
 tool restart "${deployment[@]}" --limit mi
@@ -51,20 +50,20 @@ expect "exit code" 4 "$code"
 expect_match "it says whose drain that is" 'mi-2 is drained by somebody else, at lb-1' "$said"
 expect_same "every process is the same" "$before" "$(processes)"
 grep -E '^(error|now|next)|rollout' <<<"$said" | cut -c1-160 | sed 's/^/   | /'
-on lb-1 sh -c "sed -i 's/ down;/;/' /etc/nginx/clusters/mi.*.conf; systemctl reload nginx"
+foreign_return mi-2
 all_serve
 
 step "the balancer does not read its files any more: nobody is stopped"
-on lb-1 sh -c 'printf "nonsense;\n" >/etc/nginx/clusters/zz.http.conf'
-later on lb-1 rm -f /etc/nginx/clusters/zz.http.conf
+balancer_break
+later balancer_mend
 calls
 tool restart "${deployment[@]}" --limit mi
 nothing_failed
 expect "exit code" 4 "$code"
-expect_match "it says what the balancer says" 'nginx' "$said"
+expect_match "it says what the balancer says" "$(balancer_engine)" "$said"
 expect_same "every process is the same" "$before" "$(processes)"
 grep -E '^(error|now|next)|rollout' <<<"$said" | cut -c1-160 | sed 's/^/   | /'
-on lb-1 rm -f /etc/nginx/clusters/zz.http.conf
+balancer_mend
 deploy
 all_serve
 
@@ -75,7 +74,7 @@ killed=$!
 until grep -q taken_out "$out/killed" || ! kill -0 "$killed" 2>/dev/null; do sleep 0.1; done
 kill -9 "$killed"
 wait "$killed" 2>/dev/null || true
-expect_match "mi-1 is out" ' down;' "$(on lb-1 grep 172.30.57.21: /etc/nginx/clusters/mi.http.conf)"
+expect_match "mi-1 is out" '.' "$(drained_in_files mi-1)"
 # Its worker may still be at the step that it was told.
 deploy --wait-lock 120
 nothing_failed

@@ -1,4 +1,4 @@
-//! `nginx_upstreams`: a cluster's list of nodes for NGINX, rendered on the controller.
+//! `upstreams`: a cluster's list of nodes for a balancer, rendered on the controller.
 //!
 //! Like `template`, except that nodes which `drain` took out stay out: whoever writes the list need not know of them.
 
@@ -6,7 +6,8 @@ use super::shared::attributes::Attributes;
 use super::shared::content::{self, Source};
 use super::shared::permissions::Permissions;
 use super::shared::placed::{Change, Placed, Rules};
-use super::shared::rotation::{self, Drains, Listed};
+use super::shared::rotation::Drains;
+use super::shared::{haproxy, nginx};
 use super::{Brings, Kind, Module};
 use crate::system::{Result, System};
 use crate::wire::{Content, Failure};
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 /// Keeps a cluster's list of nodes as rendered, but for those that are drained.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct NginxUpstreams {
+pub struct Upstreams {
     /// The template's name, for messages.
     src: Option<String>,
     /// The rendered text, put here by the controller.
@@ -24,11 +25,38 @@ pub struct NginxUpstreams {
     content: Option<Content>,
     /// The same as `drain` knows it by.
     cluster: String,
+    #[serde(default)]
+    engine: Engine,
     dest: PathBuf,
     mode: Option<Permissions>,
 }
 
-impl NginxUpstreams {
+/// Whose list it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Engine {
+    #[default]
+    Nginx,
+    Haproxy,
+}
+
+impl Engine {
+    fn marked(self, text: &str, node: &str) -> String {
+        match self {
+            Self::Nginx => nginx::marked(text, node, true),
+            Self::Haproxy => haproxy::marked(text, node, true),
+        }
+    }
+
+    fn has(self, text: &str, node: &str) -> bool {
+        match self {
+            Self::Nginx => nginx::has(text, node),
+            Self::Haproxy => haproxy::has(text, node),
+        }
+    }
+}
+
+impl Upstreams {
     fn wanted(&self, system: &System) -> Result<Content> {
         let name = self.src.as_deref().unwrap_or("the list");
         let content = self.content.as_ref().ok_or_else(|| {
@@ -36,11 +64,11 @@ impl NginxUpstreams {
         })?;
         let bytes = content::bytes(&Source::Sent(content), system)?;
         let text = String::from_utf8(bytes)
-            .map_err(|_| Failure::new(format!("{name} is no text")).help("NGINX reads text"))?;
+            .map_err(|_| Failure::new(format!("{name} is no text")).help("balancers read text"))?;
         let drains = Drains::read(system)?;
         let marked = drains
             .of(&self.cluster)
-            .fold(text, |text, node| rotation::marked(&text, node, true));
+            .fold(text, |text, node| self.engine.marked(&text, node));
         Ok(Content::Text(marked))
     }
 
@@ -51,7 +79,7 @@ impl NginxUpstreams {
         let drains = Drains::read(system)?;
         let gone: Vec<String> = drains
             .of(&self.cluster)
-            .filter(|node| rotation::listed(text, node) == Listed::Nowhere)
+            .filter(|node| !self.engine.has(text, node))
             .map(ToOwned::to_owned)
             .collect();
         gone.iter().try_for_each(|node| {
@@ -77,12 +105,12 @@ impl NginxUpstreams {
     }
 }
 
-impl Module for NginxUpstreams {
-    const NAME: &'static str = "nginx_upstreams";
+impl Module for Upstreams {
+    const NAME: &'static str = "upstreams";
     const KIND: Kind = Kind::State;
     const ABOUT: &'static str =
-        "a cluster's list of nodes for NGINX, in which drained ones stay out";
-    const EXAMPLE: &'static str = r#"nginx_upstreams:
+        "a cluster's list of nodes for NGINX or HAProxy, in which drained ones stay out";
+    const EXAMPLE: &'static str = r#"upstreams:
   src: cluster.conf
   cluster: apim
   dest: /etc/nginx/clusters/apim.http.conf
