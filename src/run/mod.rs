@@ -4,6 +4,8 @@
 //! A failed host is data and ends in the recap; a mistake in the input ends the run before any host is
 //! contacted.
 
+mod admission;
+mod back;
 mod check;
 mod depot;
 mod drive;
@@ -18,6 +20,7 @@ mod status;
 mod target;
 mod teller;
 mod tenants;
+mod upgrade;
 
 pub use check::check;
 pub use depot::Depot;
@@ -28,3 +31,4 @@ pub use scrub::Scrub;
 pub use status::status;
 pub use teller::Teller;
 pub use tenants::list as list_tenants;
+pub use upgrade::Wanted;

@@ -71,6 +71,12 @@ impl Run<'_> {
         if let Some(ended) = self.connect().await {
             return Ok(ended);
         }
+        if let Some(ended) = self.refused().await? {
+            return Ok(ended);
+        }
+        if self.prepared.options.rollback {
+            return self.back().await;
+        }
         for at in 0..self.prepared.playbook.plays.len() {
             self.play(at).await?;
             if let Some(ended) = self.stopped.take() {
@@ -213,7 +219,7 @@ impl Run<'_> {
         }
     }
 
-    async fn each(&mut self, world: &World<'_>, hosts: &[String], legs: &[Leg<'_>]) {
+    pub(super) async fn each(&mut self, world: &World<'_>, hosts: &[String], legs: &[Leg<'_>]) {
         let mut taken: Vec<HostState> = hosts
             .iter()
             .filter_map(|h| self.states.get(h).cloned())
@@ -362,7 +368,7 @@ impl Tally {
         self.with(host, |c| c.unreachable = true);
     }
 
-    fn nobody_reached(&self, hosts: &[String]) {
+    pub(super) fn nobody_reached(&self, hosts: &[String]) {
         for host in hosts {
             self.with(host, |c| c.not_reached = !c.unreachable);
         }
