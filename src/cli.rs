@@ -5,6 +5,7 @@ mod manual;
 mod stop;
 mod tenant;
 mod typed;
+mod upgrade;
 
 use crate::event::{Ended, Event, Listener, Recap};
 use crate::exit::Exit;
@@ -103,6 +104,12 @@ Examples:
   apim-deploy restart standard-ha -i prod.yaml -l mi
   apim-deploy restart standard-ha -i prod.yaml -l apim-2 --check")]
     Restart(RunArgs),
+    /// Bring another release, an update level for one, node by node, while the others serve
+    #[command(after_help = upgrade::UPGRADE_HELP)]
+    Upgrade(upgrade::UpgradeArgs),
+    /// Go back to the releases before the last upgrade, node by node, while the others serve
+    #[command(after_help = upgrade::ROLLBACK_HELP)]
+    Rollback(RunArgs),
     /// Show every node: its release, whether it serves, its place in the balancer's rotation, what a run would change
     #[command(after_help = "\
 Asks what a rollout asks before it acts, and changes nothing. With --watch it looks again and again over the same
@@ -276,6 +283,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run(&args).into(),
         Command::Plan(args) => plan(args).into(),
         Command::Restart(args) => restart(&args).into(),
+        Command::Upgrade(args) => upgrade::upgrade(&args).into(),
+        Command::Rollback(args) => upgrade::rollback(&args).into(),
         Command::Status(args) => status(&args).into(),
         Command::Lint(args) => lint(&args).into(),
         Command::Check(args) => check(&args).into(),
@@ -393,7 +402,8 @@ fn carry_out(options: Options, output: &OutputArgs) -> Result<(Ended, Recap), Ex
     let (ended, recap) = tell(output, scrub.clone(), async |worker, teller, stop| {
         let ended = run::execute(&prepared, worker, teller, stop).await?;
         if ended == Ended::Done
-            && let Some(text) = tenant::afterwards(&prepared)
+            && let Some(text) =
+                tenant::afterwards(&prepared).or_else(|| upgrade::afterwards(&prepared))
         {
             teller.note(None, text);
         }

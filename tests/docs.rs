@@ -172,6 +172,25 @@ fn every_command_works() {
                 let help = String::from_utf8(help.stdout).unwrap();
                 assert!(flags.iter().all(|flag| help.contains(flag)));
             }
+            // Its packs are not: they are what is missing.
+            ["apim-deploy", "upgrade", rest @ ..] => {
+                let output = apim_deploy(dir.path(), &[&["upgrade"], rest].concat());
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert_eq!(output.status.code(), Some(2), "{rest:?}: {said}");
+                for pack in ["wso2am-4.5.0.12.zip", "wso2mi-4.4.0.3.zip"] {
+                    assert!(said.contains(pack), "{said}");
+                }
+                assert!(
+                    said.lines()
+                        .filter(|l| l.starts_with("error"))
+                        .all(|l| l.contains(".zip")),
+                    "{said}"
+                );
+            }
+            ["apim-deploy", "rollback", rest @ ..] => {
+                let output = apim_deploy(dir.path(), &[&["lint"], rest].concat());
+                assert_eq!(output.status.code(), Some(0), "{rest:?}");
+            }
             // So are those of a check and of a status.
             ["apim-deploy", "check" | "status", rest @ ..] => {
                 let output = apim_deploy(dir.path(), &[&["lint"], rest].concat());

@@ -231,6 +231,37 @@ fn haproxy_takes(files: &BTreeMap<String, String>, dir: &Path) {
     }
 }
 
+/// A level is in the names of packs, folders and units, and nowhere else: tables and settings are the version's.
+#[test]
+fn an_update_level_changes_names_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = shipped(dir.path(), "standard-ha", "inventories/standard-ha.yaml");
+    let base = shown(&prepared(options.clone()).plan);
+    support::packs_of_level(&dir.path().join("packs"), ".12");
+    let levels = ["apim", "mi", "si"].map(|product| format!("{product}_update_level=12"));
+    options.extra_vars.extend(levels);
+    let level = shown(&prepared(options).plan);
+    let names = |line: &&str| !line.contains("sha256");
+    let without = level.replace("+12", "").replace(".0.12.zip", ".0.zip");
+    let lines =
+        |text: &str| -> Vec<String> { text.lines().filter(names).map(ToOwned::to_owned).collect() };
+    assert_eq!(lines(&without), lines(&base));
+    let mut named: Vec<&str> = level
+        .lines()
+        .map(str::trim)
+        .filter(|l| l.contains("12"))
+        .collect();
+    named.retain(|line| line.contains("+12") || line.contains(".12."));
+    named.sort_unstable();
+    named.dedup();
+    let text = named
+        .join("\n")
+        .replace(&dir.path().display().to_string(), "PACKS");
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("standard-ha-at-a-level", text);
+    });
+}
+
 fn snapshot(playbook: &str, inventory: &str) {
     let dir = tempfile::tempdir().unwrap();
     let prepared = prepared(shipped(dir.path(), playbook, inventory));

@@ -6,7 +6,7 @@
 //! what was not written still differs, and what was written is newer than the process.
 
 use super::shared::delivered::{Delivered, short};
-use super::shared::generation;
+use super::shared::generation::{self, Before};
 use super::shared::log::{self, Boot};
 use super::shared::patience::{Patience, spoken};
 use super::shared::unit::{self, Stamp, Unit};
@@ -304,15 +304,23 @@ impl Instance {
     }
 
     /// What the stopped time will need is brought first: a node must not be down while a file is on
-    /// its way or turns out to have no owner. What runs is kept, for `restore`.
+    /// its way or turns out to have no owner. What runs is kept, for `restore`: also its release, for a way back later.
     fn stop(&self, system: &System) -> Result<()> {
         for file in &self.files {
             file.stage(system)?;
         }
-        let files = self.files.iter().map(|f| f.dest.as_path());
-        let link = self.link.as_ref().map(|l| l.path.as_path());
-        generation::keep(system, &self.service, files, link)?;
+        self.keep(system, Before::Change)?;
+        if self.differing_link(system)?.is_some() {
+            self.keep(system, Before::Release)?;
+        }
         unit::stop(system, &self.service, self.stop_timeout)
+    }
+
+    fn keep(&self, system: &System, before: Before) -> Result<()> {
+        let files = self.files.iter().map(|f| f.dest.as_path());
+        let link = self.link.as_ref();
+        let link = link.map(|l| (l.path.as_path(), l.target.as_path()));
+        generation::keep(system, (&self.service, before), files, link)
     }
 
     fn start(&self, system: &System) -> Result<()> {

@@ -209,6 +209,7 @@ modules! {
 
     package::Package,
     probe::Probe,
+    release::Release,
     restore::Restore,
     self_signed::SelfSigned,
     service::Service,

@@ -121,10 +121,12 @@ pub struct Node {
 }
 
 impl Node {
-    /// The nodes among a host's calls.
+    /// The nodes among a host's calls. A run may change one twice: it is what the last call says.
     pub(super) fn all_of(host: &Host) -> Vec<Self> {
         let calls = host.calls("instance");
-        calls.filter_map(|params| Self::of(host, params)).collect()
+        let nodes = calls.filter_map(|params| Self::of(host, params));
+        let last: IndexMap<String, Self> = nodes.map(|n| (n.service.clone(), n)).collect();
+        last.into_values().collect()
     }
 
     fn of(host: &Host, params: &Value) -> Option<Self> {

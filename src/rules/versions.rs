@@ -165,15 +165,16 @@ fn packs(site: &Site) -> Vec<Finding> {
                 node.host == host.name && node.release.as_deref() == Some(dest.as_str())
             });
             let pack = name.rsplit('/').next().unwrap_or_default();
-            // A pack that somebody renamed says nothing.
+            // A pack that somebody renamed says nothing. One with an update level may say so: `wso2am-4.5.0.12.zip`.
             let of_pack = pack.strip_suffix(".zip").and_then(|p| p.rsplit_once('-'));
             let (Some(node), Some((_, of_pack))) = (node, of_pack) else {
                 continue;
             };
             let is_version = of_pack.starts_with(|c: char| c.is_ascii_digit());
             let wanted = node.version.as_deref().unwrap_or_default();
-            let wanted = wanted.split('+').next().unwrap_or_default();
-            if is_version && of_pack != wanted {
+            let without_level = wanted.split('+').next().unwrap_or_default();
+            let names = [wanted, &wanted.replace('+', "."), without_level];
+            if is_version && !names.contains(&of_pack) {
                 found.push(node.finds(format!("{pack} is unpacked as {}", named(node))));
             }
         }

@@ -14,6 +14,8 @@ pub struct Run {
     pub heard: Vec<(String, Told)>,
     /// The first failure that nothing rescued.
     pub failure: Option<Failure>,
+    /// Of the task that failed.
+    pub title: String,
     /// With what the errand registered; the run's own state stays as it was.
     pub host: HostState,
 }
@@ -47,6 +49,7 @@ pub async fn run(
     let mut done = Run {
         heard: vec![],
         failure: None,
+        title: String::new(),
         host: host.clone(),
     };
     let mut cursor = Cursor::new(world, legs, false);
@@ -76,8 +79,13 @@ pub async fn run(
             {
                 done.failure.get_or_insert_with(|| failure.clone());
             }
-            let module = cursor.about(told.step).map(|a| &a.task.action);
-            let module = match module {
+            let about = cursor.about(told.step);
+            if let (Some(about), Outcome::Failed(_), true) =
+                (about, &told.outcome, done.title.is_empty())
+            {
+                done.title.clone_from(&about.title);
+            }
+            let module = match about.map(|a| &a.task.action) {
                 Some(Action::Call { module, .. }) => module.clone(),
                 _ => String::new(),
             };

@@ -72,7 +72,7 @@ impl Prepared {
     }
 
     /// Where the inventory, or the command line, sets a host's variable.
-    fn place_of(&self, host: &str, variable: &str) -> Option<Span> {
+    pub(super) fn place_of(&self, host: &str, variable: &str) -> Option<Span> {
         let common = self.common_without_facts();
         let ladder = plan::host_ladder(&self.inventory, host, &common, &self.extra, None);
         match ladder.get(variable)? {

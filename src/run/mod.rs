@@ -4,6 +4,8 @@
 //! A failed host is data and ends in the recap; a mistake in the input ends the run before any host is
 //! contacted.
 
+mod admission;
+mod back;
 mod check;
 mod depot;
 mod drive;
@@ -19,6 +21,7 @@ mod status;
 mod target;
 mod teller;
 mod tenants;
+mod upgrade;
 mod withdraw;
 
 pub use check::check;
@@ -30,3 +33,4 @@ pub use scrub::Scrub;
 pub use status::status;
 pub use teller::Teller;
 pub use tenants::list as list_tenants;
+pub use upgrade::Wanted;

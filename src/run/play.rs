@@ -71,6 +71,12 @@ impl Run<'_> {
         if let Some(ended) = self.connect().await {
             return Ok(ended);
         }
+        if let Some(ended) = self.refused().await? {
+            return Ok(ended);
+        }
+        if self.prepared.options.rollback {
+            return self.back().await;
+        }
         let mut may_change = false;
         for (at, play) in self.prepared.playbook.plays.iter().enumerate() {
             if !play.preflight && !may_change {
@@ -230,7 +236,7 @@ impl Run<'_> {
         }
     }
 
-    async fn each(&mut self, world: &World<'_>, hosts: &[String], legs: &[Leg<'_>]) {
+    pub(super) async fn each(&mut self, world: &World<'_>, hosts: &[String], legs: &[Leg<'_>]) {
         let mut taken: Vec<HostState> = hosts
             .iter()
             .filter_map(|h| self.states.get(h).cloned())
@@ -380,7 +386,7 @@ impl Tally {
         self.with(host, |c| c.unreachable = true);
     }
 
-    fn nobody_reached(&self, hosts: &[String]) {
+    pub(super) fn nobody_reached(&self, hosts: &[String]) {
         for host in hosts {
             self.with(host, |c| c.not_reached = !c.unreachable);
         }

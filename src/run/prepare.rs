@@ -4,6 +4,7 @@ use super::depot::Depot;
 use super::roll;
 use super::scrub::Scrub;
 use super::target;
+use super::upgrade::{self, Wanted};
 use crate::inventory::{HostPattern, Inventory, RETIRED, TENANTS};
 use crate::plan::{self, Files, HostState, Plan, Tags, World, assumed_facts, common_layer};
 use crate::playbook::{self, Groups, Pattern, Play, Playbook};
@@ -38,6 +39,10 @@ pub struct Options {
     pub diff: bool,
     /// Every process of a play with a `rollout:` is started anew.
     pub restart: bool,
+    /// Releases in place of those that the inventory names.
+    pub upgrade: Vec<Wanted>,
+    /// Instead of what the plays say: every cluster goes back to the release before.
+    pub rollback: bool,
     /// Connections opened at the same time.
     pub forks: usize,
     /// How long to wait for another run that holds a host.
@@ -110,7 +115,7 @@ impl Prepared {
             judgeable: None,
             common: OnceLock::new(),
         };
-        prepared.check_restart(&mut problems);
+        prepared.check_rollout(&mut problems);
         prepared.select(&mut problems);
         prepared.load_vars_files(&mut problems);
         prepared.check_pattern(&mut problems);
@@ -119,13 +124,16 @@ impl Prepared {
         if prepared.playbook.pattern.is_some() {
             prepared.check_rules(is_whole, &mut problems);
         }
+        prepared.check_upgrade(&mut problems);
         problems.or(prepared)
     }
 
-    /// A restart of a playbook that rolls nothing would do nothing, and say that it had.
-    fn check_restart(&self, problems: &mut Problems) {
+    /// A restart, an upgrade or a way back of a playbook that rolls nothing would do nothing, and say that it had.
+    fn check_rollout(&self, problems: &mut Problems) {
+        let options = &self.options;
+        let wants = options.restart || options.rollback || !options.upgrade.is_empty();
         let rolls = self.playbook.plays.iter().any(|p| p.rollout.is_some());
-        if self.options.restart && !rolls {
+        if wants && !rolls {
             let message = format!("no play of `{}` has a `rollout`", self.playbook.name);
             problems.push(Problem::new(message).help(
                 "name a playbook that deploys clusters, such as standard-ha, or write `rollout:` in the play",
@@ -511,7 +519,7 @@ impl Groups for Inventory {
     }
 }
 
-fn extra_vars(options: &Options) -> Result<Arc<Layer>> {
+pub(super) fn extra_vars(options: &Options) -> Result<Arc<Layer>> {
     let mut layer = Layer::new("extra vars");
     let mut problems = Problems::new();
     for text in &options.extra_vars {
@@ -525,6 +533,7 @@ fn extra_vars(options: &Options) -> Result<Arc<Layer>> {
     if options.restart {
         layer = layer.with(RESTART, true);
     }
+    layer = upgrade::layered(layer, &options.upgrade);
     problems.or(Arc::new(layer))
 }
 

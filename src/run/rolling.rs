@@ -1,9 +1,10 @@
 //! A run's plays with a `rollout:`: cluster by cluster, and what the end of each means for the run.
 
+use super::back::WayBack;
 use super::play::Run;
 use super::roll::{self, Cluster, Roll};
 use crate::event::{Ended, Event};
-use crate::plan::{HostState, World, assumed_facts};
+use crate::plan::{HostState, Leg, World, assumed_facts};
 use crate::rollout::{Ending, Verdict};
 use crate::source::Problems;
 use crate::wire::Outcome;
@@ -20,8 +21,19 @@ impl Run<'_> {
                 continue;
             };
             let reached = self.reached(&cluster, like).await;
-            self.roll_cluster(at, &world, &cluster, &ours, reached)
+            let mut way = None;
+            if self.prepared.options.rollback {
+                way = self.way_back(&world, &cluster, &reached).await;
+                way = self.goes_back(&cluster, way);
+                if way.is_none() {
+                    continue;
+                }
+            }
+            self.roll_cluster(at, &world, &cluster, way.as_ref(), reached)
                 .await;
+            if let (Some(way), None) = (&way, &self.stopped) {
+                self.tell_back(&cluster, way);
+            }
             if self.stopped.is_some() {
                 break;
             }
@@ -77,22 +89,25 @@ impl Run<'_> {
         at: usize,
         world: &World<'_>,
         cluster: &Cluster,
-        ours: &[String],
+        way: Option<&WayBack>,
         reached: IndexMap<String, HostState>,
     ) {
         let tally = &self.tally;
         let count = |host: &str, task: u32, outcome: &Outcome, ignored: bool| {
             tally.count(host, task, outcome, ignored);
         };
-        let roll = Roll::new(
+        let mut roll = Roll::new(
             world,
             self.fleet,
             self.teller,
             &count,
             cluster,
-            ours.to_vec(),
+            world.play_hosts.clone(),
             reached,
         );
+        if let Some(way) = way {
+            roll.legs = vec![Leg::Tasks(&way.tasks)];
+        }
         let rolled = roll.roll(std::mem::take(&mut self.ledger)).await;
         for (name, state) in rolled.states {
             if self.states.contains_key(&name) {

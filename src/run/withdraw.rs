@@ -43,7 +43,7 @@ impl Run<'_> {
             match roll.who_leaves(&one.hosts).await {
                 Ok(hosts) if hosts.is_empty() => {}
                 Ok(hosts) => ways.push((one, roll, hosts)),
-                Err(why) => return Some(self.refused(one, Ended::Preflight, why)),
+                Err(why) => return Some(self.stay_all(one, Ended::Preflight, why)),
             }
         }
         if ways.is_empty() {
@@ -139,7 +139,7 @@ impl Run<'_> {
                         // It was told why not, if so.
                         let _ = roll.stay(host).await;
                     }
-                    return Some(self.refused(one, Ended::Stopped, why));
+                    return Some(self.stay_all(one, Ended::Stopped, why));
                 }
             }
         }
@@ -152,7 +152,7 @@ impl Run<'_> {
         self.tally.count(host, TASK, &outcome, false);
     }
 
-    fn refused(&self, one: &Leaving<'_>, ended: Ended, why: String) -> Ended {
+    fn stay_all(&self, one: &Leaving<'_>, ended: Ended, why: String) -> Ended {
         let hosts = one.hosts.iter();
         self.teller.tell(Event::RolledOut {
             cluster: one.cluster.name.clone(),

@@ -10,6 +10,7 @@ mod heap;
 mod message;
 mod outcome;
 mod probed;
+mod release;
 mod step;
 pub mod survey;
 
@@ -20,6 +21,7 @@ pub use heap::{environment_heap, heap};
 pub use message::{FromWorker, Order, ToWorker};
 pub use outcome::{Diff, Failure, Outcome, Told};
 pub use probed::Probed;
+pub use release::Release;
 pub use step::{Action, Block, Content, Digest, Item, Mode, Step};
 
 /// Printed by the worker on a line of its own before the first frame. Login banners and chatty

@@ -24,6 +24,18 @@ pub const SECRETS: &[&str] = &[
 pub fn packs(dir: &Path) -> PathBuf {
     let packs = dir.join("packs");
     fs::create_dir_all(&packs).unwrap();
+    packs_of_level(&packs, "");
+    for driver in ["mariadb-java-client.jar", "postgresql.jar"] {
+        fs::write(packs.join(driver), [0xff, 0x00]).unwrap();
+    }
+    packs
+}
+
+/// Those of one update level: `.12`, or of none.
+pub fn packs_of_level(packs: &Path, level: &str) {
+    let put = |name: &str, members: &[&str]| {
+        pack_of(packs, &format!("{name}{level}"), name, members);
+    };
     let scripts = [
         "dbscripts/mysql.sql",
         "dbscripts/apimgt/mysql.sql",
@@ -31,23 +43,24 @@ pub fn packs(dir: &Path) -> PathBuf {
         "dbscripts/apimgt/postgresql.sql",
     ];
     for name in ["wso2am", "wso2am-acp", "wso2am-universal-gw", "wso2am-tm"] {
-        pack(&packs, &format!("{name}-4.5.0"), &scripts);
+        put(&format!("{name}-4.5.0"), &scripts);
     }
     let scripts = [
         "dbscripts/mysql/mysql_cluster.sql",
         "dbscripts/postgres/postgresql_cluster.sql",
     ];
-    pack(&packs, "wso2mi-4.4.0", &scripts);
-    pack(&packs, "wso2si-4.3.0", &["bin/server.sh"]);
-    for driver in ["mariadb-java-client.jar", "postgresql.jar"] {
-        fs::write(packs.join(driver), [0xff, 0x00]).unwrap();
-    }
-    packs
+    put("wso2mi-4.4.0", &scripts);
+    put("wso2si-4.3.0", &["bin/server.sh"]);
 }
 
 /// A pack that holds some files, with its name for content.
 pub fn pack(dir: &Path, name: &str, members: &[&str]) {
-    let file = fs::File::create(dir.join(format!("{name}.zip"))).unwrap();
+    pack_of(dir, name, name, members);
+}
+
+/// Packs of an update level hold the folder of their version.
+pub fn pack_of(dir: &Path, file: &str, name: &str, members: &[&str]) {
+    let file = fs::File::create(dir.join(format!("{file}.zip"))).unwrap();
     let mut zip = zip::ZipWriter::new(file);
     let options = zip::write::SimpleFileOptions::default();
     for member in members {

@@ -1,5 +1,5 @@
-//! What a service was before its last change: its files and the release that it ran, kept on the host so that a change
-//! which proves bad can be taken back.
+//! What a service was before: its files and the release that it ran, kept on the host so that a change which proves bad
+//! can be taken back at once, and an upgrade also later.
 
 use crate::system::{FileKind, Result, System, ourselves};
 use crate::wire::Failure;
@@ -7,12 +7,37 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// For root only: files may hold secrets.
-const KEPT: &str = "/var/lib/apim-deploy/previous";
+const KEPT: &str = "/var/lib/apim-deploy";
 const LIST: &str = "generation.json";
+
+/// Before what a service is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Before {
+    /// Whenever it is stopped to be changed, or only to be started anew.
+    #[default]
+    Change,
+    /// When the release changes. What happens to the new release afterwards does not touch it.
+    Release,
+}
+
+impl Before {
+    fn folder(self, service: &str) -> PathBuf {
+        let kind = match self {
+            Self::Change => "previous",
+            Self::Release => "earlier",
+        };
+        let name = super::unit::full_name(service);
+        Path::new(KEPT).join(kind).join(name)
+    }
+}
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation {
     link: Option<(PathBuf, PathBuf)>,
+    /// The release that took its place.
+    #[serde(default)]
+    next: Option<PathBuf>,
     files: Vec<Kept>,
 }
 
@@ -26,15 +51,16 @@ struct Kept {
     gid: u32,
 }
 
-/// Keeps these files as they are now, in place of what was kept before. The list is written last: copies without one
+/// Keeps these files as they are now, and the release that `link` names before it names another one, in place of what was
+/// kept before. The list is written last: copies without one
 /// are nothing to go back to.
 pub fn keep<'p>(
     system: &System,
-    service: &str,
+    (service, before): (&str, Before),
     files: impl Iterator<Item = &'p Path>,
-    link: Option<&Path>,
+    link: Option<(&Path, &Path)>,
 ) -> Result<()> {
-    let folder = folder(service);
+    let folder = before.folder(service);
     system.remove(&folder.join(LIST))?;
     system.make_dir(&folder)?;
     system.set_mode(&folder, 0o700)?;
@@ -42,11 +68,12 @@ pub fn keep<'p>(
         .enumerate()
         .map(|(number, dest)| Kept::of(system, &folder, number, dest))
         .collect::<Result<_>>()?;
-    let target = link.map(|path| system.read_link(path)).transpose()?;
+    let target = link.map(|(path, _)| system.read_link(path)).transpose()?;
     let generation = Generation {
         link: link
             .zip(target.flatten())
-            .map(|(path, target)| (path.to_owned(), target)),
+            .map(|((path, _), target)| (path.to_owned(), target)),
+        next: link.map(|(_, next)| next.to_owned()),
         files,
     };
     let text = serde_json::to_vec_pretty(&generation)
@@ -54,13 +81,15 @@ pub fn keep<'p>(
     write(system, &folder.join(LIST), &text, 0o600)
 }
 
+/// Whether there is a state before the last change.
 pub fn is_kept(system: &System, service: &str) -> Result<bool> {
-    Ok(system.meta(&folder(service).join(LIST))?.is_some())
+    let list = Before::Change.folder(service).join(LIST);
+    Ok(system.meta(&list)?.is_some())
 }
 
 /// `None` when nothing was kept.
-pub fn read(system: &System, service: &str) -> Result<Option<Generation>> {
-    let list = folder(service).join(LIST);
+pub fn read(system: &System, service: &str, before: Before) -> Result<Option<Generation>> {
+    let list = before.folder(service).join(LIST);
     let Some(bytes) = system.read(&list)? else {
         return Ok(None);
     };
@@ -74,12 +103,26 @@ pub fn read(system: &System, service: &str) -> Result<Option<Generation>> {
 impl Generation {
     /// The release, for people.
     pub fn release(&self) -> String {
-        let target = self.link.as_ref().map(|(_, target)| target.as_path());
-        target.map_or_else(String::new, super::delivered::short)
+        self.target()
+            .map_or_else(String::new, super::delivered::short)
     }
 
-    pub fn put_back(&self, system: &System, service: &str) -> Result<()> {
-        let folder = folder(service);
+    /// Where the release is.
+    pub fn target(&self) -> Option<&Path> {
+        self.link.as_ref().map(|(_, target)| target.as_path())
+    }
+
+    /// Whether this release took its place, and no other one since.
+    pub fn was_replaced_by(&self, release: &Path) -> bool {
+        self.next.as_deref() == Some(release)
+    }
+
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|kept| kept.dest.as_path())
+    }
+
+    pub fn put_back(&self, system: &System, service: &str, before: Before) -> Result<()> {
+        let folder = before.folder(service);
         for kept in &self.files {
             kept.put_back(system, &folder)?;
         }
@@ -136,8 +179,4 @@ impl Kept {
 
 fn write(system: &System, path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     system.write(path, &mut &*bytes, Some(mode), Some(ourselves()))
-}
-
-fn folder(service: &str) -> PathBuf {
-    Path::new(KEPT).join(super::unit::full_name(service))
 }

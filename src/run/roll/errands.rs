@@ -23,10 +23,14 @@ pub const CONTENT: &str = "content.yaml";
 const TAKE_OUT: &str = "take_out.yaml";
 const PUT_BACK: &str = "put_back.yaml";
 const RESTORE: &str = "restore.yaml";
+/// Before anything: whether the node may become what the run wants. `is_peer` where it is no part of the run.
+pub const MAY_CHANGE: &str = "may_change.yaml";
+/// Of `rollback`: from the release `rollback_from` to the one before.
+pub const ROLL_BACK: &str = "roll_back.yaml";
 
 /// The files that a play's roles may offer to its rollout.
-const FILES: [&str; 7] = [
-    HEALTHY, PROBE, TRAFFIC, CONTENT, TAKE_OUT, PUT_BACK, RESTORE,
+const FILES: [&str; 9] = [
+    HEALTHY, PROBE, TRAFFIC, CONTENT, TAKE_OUT, PUT_BACK, RESTORE, MAY_CHANGE, ROLL_BACK,
 ];
 
 /// What is wrong with the errands of a play, as far as that can be known before its hosts are asked.
@@ -52,6 +56,7 @@ fn rehearse(world: &World<'_>, cluster: &Cluster, host: &HostState, file: &str) 
         .map_or("localhost", String::as_str);
     let vars = Layer::new("rollout").with("balancer", balancer);
     let vars = vars.with("probe_last", false).with("drained_by", who());
+    let vars = vars.with("is_peer", false).with("rollback_from", "");
     match world.play.errand(file, vars) {
         Some(tasks) => plan::rehearse(world, &tasks, host),
         None => Problems::new(),

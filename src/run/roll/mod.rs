@@ -3,9 +3,10 @@
 //!
 //! What taking a node out, bringing it back, being healthy and going back to the old state mean is said by the play's
 //! roles, in files beside their own tasks: `take_out.yaml` and `put_back.yaml` for each balancer (its host is `balancer`),
-//! `healthy.yaml`, `restore.yaml`. A `take_out.yaml` without `drain` does not tell where a node is: then what an earlier run
-//! left out is not noticed. Three more files are evidence: `probe.yaml`, a node's requests to itself; `traffic.yaml`, a
-//! balancer's to the cluster; `content.yaml`, what a node has deployed.
+//! `healthy.yaml`, `restore.yaml`; whether a node may be changed at all, `may_change.yaml`; and for `rollback`,
+//! `roll_back.yaml`. A `take_out.yaml` without `drain` does not tell where a node is: then what an earlier run left out is
+//! not noticed. Three more files are evidence: `probe.yaml`, a node's requests to itself; `traffic.yaml`, a balancer's to
+//! the cluster; `content.yaml`, what a node has deployed.
 
 mod content;
 mod errands;
@@ -15,7 +16,7 @@ mod leaving;
 mod watch;
 mod wishes;
 
-pub use errands::{check, check_leaving};
+pub use errands::{MAY_CHANGE, ROLL_BACK, check, check_leaving, value};
 pub use wishes::{Cluster, read};
 
 use super::drive::{Count, Driven, Driver};
@@ -354,7 +355,7 @@ impl<'r> Roll<'r> {
     }
 
     async fn take_out(&self, host: String) -> Observation {
-        self.baseline(&host).await;
+        self.baseline().await;
         self.remember_content(&host).await;
         let began = Instant::now();
         self.working(&host, "taking it out of rotation");

@@ -15,6 +15,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import javax.net.ssl.SSLContext;
 import standin.base.Database;
+import standin.base.Fault;
 import standin.base.Json;
 import standin.base.LocalStore;
 import standin.base.Log;
@@ -86,6 +87,7 @@ public final class ApiManager {
         Log.info("org.wso2.carbon.core.internal.CarbonCoreActivator", "Java Version     : " + System.getProperty("java.version"));
         Log.info("org.wso2.carbon.core.internal.CarbonCoreActivator", "Carbon Home      : " + Node.home());
         Runtime.getRuntime().addShutdownHook(new Thread(this::stop, "shutdown"));
+        Fault.refuseToStart("org.wso2.carbon.core.internal.CarbonCoreActivator");
         readConfig();
         openKeyStores();
         Node.pause(1000);

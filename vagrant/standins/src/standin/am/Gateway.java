@@ -8,6 +8,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import javax.net.ssl.SSLContext;
 import standin.base.Call;
+import standin.base.Fault;
 import standin.base.Http;
 import standin.base.Json;
 import standin.base.Log;
@@ -35,7 +36,7 @@ final class Gateway {
 
     /** APIs are in, and the tenants that are to be loaded eagerly are there. */
     boolean ready() {
-        return loaded && tenants.eagerOnesAreThere();
+        return loaded && tenants.eagerOnesAreThere() && !Fault.turnedBad();
     }
 
     List<String> contexts() {
@@ -82,6 +83,9 @@ final class Gateway {
             if (tenants.active(domain) == null) {
                 Log.error("org.wso2.carbon.apimgt.gateway.InMemoryAPIDeployer", "Error while deploying API " + api.get("name") + " of tenant " + domain
                         + ": java.lang.IllegalStateException: Tenant ID cannot be -1");
+                continue;
+            }
+            if (Fault.LOSES_APIS.here() && !byContext.isEmpty()) {
                 continue;
             }
             byContext.put((String) api.get("context"), api);
@@ -176,6 +180,9 @@ final class Gateway {
     // ---- traffic -------------------------------------------------------------------------------------------------
 
     void serve(Call call) throws Exception {
+        if (Fault.spoils(call)) {
+            return;
+        }
         if (call.path().equals("/health-check")) {
             call.send(ready() ? 200 : 500, null, new byte[0]);
             return;

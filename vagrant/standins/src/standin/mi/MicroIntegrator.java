@@ -12,6 +12,7 @@ import javax.net.ssl.SSLContext;
 import standin.base.Call;
 import standin.base.Coordination;
 import standin.base.Database;
+import standin.base.Fault;
 import standin.base.Json;
 import standin.base.Log;
 import standin.base.Node;
@@ -45,6 +46,7 @@ public final class MicroIntegrator {
         }
         Log.open(Log.Style.SHORT_NAMES, Node.file("repository/logs/wso2carbon.log"), Node.file("repository/logs/http_access.log"));
         Log.info("org.wso2.micro.integrator.core.CarbonCoreActivator", "Starting WSO2 Micro Integrator... (this is a stand-in for version " + Node.version() + ")");
+        Fault.refuseToStart("org.wso2.micro.integrator.core.CarbonCoreActivator");
         Tree toml;
         try {
             toml = Toml.parse(Files.readString(Node.file("conf/deployment.toml").toPath()));

@@ -13,6 +13,7 @@ import java.util.Map;
 import javax.net.ssl.SSLContext;
 import standin.base.Coordination;
 import standin.base.Database;
+import standin.base.Fault;
 import standin.base.Json;
 import standin.base.Lines;
 import standin.base.Log;
@@ -55,6 +56,7 @@ public final class StreamingIntegrator {
     public static void main(String[] args) throws IOException {
         Log.open(Log.Style.CARBON5, Node.file("wso2/server/logs/carbon.log"), Node.file("wso2/server/logs/http_access.log"));
         Log.info("org.wso2.carbon.kernel.internal.CarbonCoreComponent", "Starting WSO2 Streaming Integrator... (this is a stand-in for version " + Node.version() + ")");
+        Fault.refuseToStart("org.wso2.carbon.kernel.internal.CarbonCoreComponent");
         Tree yaml;
         try {
             yaml = Yaml.parse(Files.readString(Node.file("conf/server/deployment.yaml").toPath()));

@@ -1,0 +1,198 @@
+//! `apim-deploy upgrade` and `rollback` from outside, up to the first host: what is wrong is found before anybody is asked.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+struct Said {
+    code: i32,
+    text: String,
+}
+
+impl Said {
+    #[track_caller]
+    fn is(&self, code: i32, parts: &[&str]) {
+        assert_eq!(self.code, code, "{}", self.text);
+        for part in parts {
+            assert!(
+                self.text.contains(part),
+                "`{part}` is missing in:\n{}",
+                self.text
+            );
+        }
+    }
+}
+
+/// The shipped inventory without streaming, with packs.
+fn project() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    support::packs(dir.path());
+    dir
+}
+
+fn apim_deploy(dir: &TempDir, verb: &str, words: &[&str]) -> Said {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_apim-deploy"));
+    command.args([verb, "standard-ha", "-i", "inventories/standard-ha-mi.yaml"]);
+    for secret in support::SECRETS {
+        command.args(["-e", secret]);
+    }
+    let packs = format!("packs_dir={}", dir.path().join("packs").display());
+    let output = command
+        .args(["-e", &packs])
+        .args(words)
+        .env("NO_COLOR", "1")
+        .env("HOME", dir.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    Said {
+        code: output.status.code().unwrap(),
+        text: String::from_utf8(text).unwrap(),
+    }
+}
+
+#[test]
+fn missing_packs_are_named_all_at_once() {
+    let dir = project();
+    apim_deploy(&dir, "upgrade", &["--to", "+12", "--to", "mi=4.4.0+3"]).is(
+        2,
+        &[
+            "wso2am-4.5.0.12.zip` is missing",
+            "wso2mi-4.4.0.3.zip` is missing",
+            "nothing was contacted",
+        ],
+    );
+}
+
+#[test]
+fn another_line_is_refused_by_what_the_inventory_says() {
+    let dir = project();
+    for product in ["4.6.0", "apim=4.6.0+2"] {
+        apim_deploy(&dir, "upgrade", &["--to", product]).is(
+            2,
+            &[
+                "is of another line than 4.5.0, which the inventory names for apim-1",
+                "playbooks/migrate.yaml",
+            ],
+        );
+    }
+    apim_deploy(&dir, "upgrade", &["--to", "mi=4.5.0"])
+        .is(2, &["mi 4.5.0 is of another line than 4.4.0"]);
+    // Where the inventory says that MI's nodes may meet, hosts are asked; the pack is missing all the same.
+    let said = apim_deploy(
+        &dir,
+        "upgrade",
+        &["--to", "mi=4.5.0", "-e", "mi_rolls_lines=true"],
+    );
+    said.is(2, &["wso2mi-4.5.0.zip` is missing"]);
+    assert!(!said.text.contains("another line"), "{}", said.text);
+}
+
+#[test]
+fn words_that_name_no_release() {
+    let dir = project();
+    for (words, said) in [
+        ("am=4.5.0", "`am` is none of apim, mi, si"),
+        ("4.x", "`4.x` is neither a level (+12) nor a version"),
+        ("", "neither a level"),
+    ] {
+        apim_deploy(&dir, "upgrade", &["--to", words]).is(2, &[said]);
+    }
+    apim_deploy(&dir, "upgrade", &[]).is(2, &["--to <[PRODUCT=]VERSION[+LEVEL]>"]);
+    apim_deploy(&dir, "upgrade", &["--to", "+1", "--to", "apim=+2"])
+        .is(2, &["--to names apim twice"]);
+}
+
+#[test]
+fn a_product_that_is_not_deployed() {
+    let dir = project();
+    apim_deploy(&dir, "upgrade", &["--to", "si=4.3.0"])
+        .is(2, &["--to names si, and nothing of it is deployed"]);
+}
+
+#[test]
+fn help_teaches() {
+    let dir = project();
+    apim_deploy(&dir, "upgrade", &["--help"])
+        .is(0, &["--to +12 --check", "playbooks/migrate.yaml"]);
+    apim_deploy(&dir, "rollback", &["--help"])
+        .is(0, &["rollback standard-ha -i prod.yaml --check"]);
+}
+
+/// Everybody is this computer; nothing of it may be touched, for nothing is confirmed.
+const MIGRATION: &str = "\
+all:
+  vars: { ansible_connection: local, ansible_become: false, apim_hostname: apim.example.com, api_hostname: api.example.com,
+          db_host: 10.9.0.9, database_max_connections: 0 }
+  children:
+    old_apim: { hosts: { old-1: , old-2: } }
+    apim: { hosts: { new-1: { node_address: 10.9.1.1 }, new-2: { node_address: 10.9.1.2 } } }
+    load_balancer: { hosts: { lb-1: { node_address: 10.9.0.5 } } }
+";
+
+fn migrate(dir: &TempDir, verb: &str, words: &[&str]) -> Said {
+    std::fs::write(dir.path().join("hosts.yaml"), MIGRATION).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_apim-deploy"));
+    command.args([verb, "migrate", "-i", "hosts.yaml"]);
+    for secret in support::SECRETS {
+        command.args(["-e", secret]);
+    }
+    let output = command
+        .args(words)
+        .current_dir(dir.path())
+        .env("NO_COLOR", "1")
+        .env("HOME", dir.path())
+        .env("APIM_DEPLOY_STATE", dir.path().join("state"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    Said {
+        code: output.status.code().unwrap(),
+        text: String::from_utf8(text).unwrap(),
+    }
+}
+
+#[test]
+fn a_migration_is_linted_and_begins_with_what_is_confirmed() {
+    let dir = project();
+    migrate(&dir, "lint", &[]).is(0, &["nothing was contacted"]);
+    let said = migrate(&dir, "run", &["--output", "plain"]);
+    said.is(
+        4,
+        &[
+            "error: new-1: ",
+            "roles/migration/defaults/main.yaml",
+            "does not hold: migrate_publishing_frozen",
+            "nothing was changed before",
+        ],
+    );
+    assert!(
+        !said.text.contains("Prepare the new hosts"),
+        "{}",
+        said.text
+    );
+}
+
+/// Each confirmation is asked for by itself, and the databases must be two.
+#[test]
+fn a_migration_on_the_old_database_is_refused() {
+    let dir = project();
+    let confirmed = "{migrate_from: 4.4.0, migrate_publishing_frozen: true, migrate_backup: nightly, migrate_same_keystores: true, \
+                     migrate_database_is_a_copy: true, migrate_database_command: 'true', migrate_client_command: 'true'";
+    let same = format!("{confirmed}, migrate_old_db_host: 10.9.0.9}}");
+    let said = migrate(&dir, "run", &["--output", "plain", "-e", &same]);
+    said.is(
+        4,
+        &["4.5.0 must not meet 4.4.0 on one host or in one database"],
+    );
+    assert!(
+        !said.text.contains("Look at the old environment"),
+        "{}",
+        said.text
+    );
+}

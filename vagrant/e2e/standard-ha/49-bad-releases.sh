@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Releases that are bad in their ways: the canary tries each, goes back, and nobody else is begun. No request fails but
+# those that the canary itself answered before it was noticed, and those are none where a gate notices it.
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+"$lab" packs --bad >/dev/null
+
+step "make it so"
+deploy
+all_serve
+
+# An API beside the product's own, so that one can get lost.
+publish "$admin" lost-and-found "https://$(mi_host mi)/hello"
+expect_within 60 "both gateways have the API" "200 apim-1;200 apim-2" statuses /lost-and-found/1.0.0
+
+# bad PRODUCT LEVEL WHAT [some]: the canary goes back; no request fails, or some may
+bad() {
+  local product=$1 level=$2 what=$3 allowed=${4:-none} first failed
+  read -r first _ <<<"$(members "$product")"
+  step "$what"
+  before=$(processes_but "$first")
+  load_start apim-get GET "$api_host" "$api_path"
+  load_start apim-post POST "$api_host" "$api_path"
+  load_start mi-get GET "$(mi_host mi)" "$mi_path"
+  tool upgrade "${deployment[@]}" --to "$product=+$level" -e rollout_canary_soak=30
+  load_stop
+  expect "exit code" 7 "$code"
+  expect_match "it says what became of $first" "$first +old state again" "$said"
+  expect_match "it says what is true now" 'now:  the change proved bad and was taken back' "$said"
+  expect_same "the other machines' processes are the same" "$before" "$(processes_but "$first")"
+  failed=$(load_failures)
+  if [[ $allowed == none ]]; then
+    expect_same "no request failed" "" "$failed"
+  else
+    printf '   failed meanwhile: %s\n' "$(paste -sd';' <<<"$failed")"
+  fi
+  grep -E '^(error|now|next)|rollout' <<<"$said" | cut -c1-160 | sed 's/^/   | /'
+  all_serve
+}
+bad mi 901 "MI refuses to start"
+bad apim 901 "API-M refuses to start"
+bad apim 902 "API-M is ready and answers 503"
+bad apim 903 "API-M is ready and has lost APIs"
+# Who asks it just then is answered by it: what matters is that it ends.
+bad apim 904 "API-M turns bad 20 s after its start" some
+bad apim 905 "API-M is slow"
+
+step "the state before is whole: a run finds nothing to do, and there is nothing to go back to"
+deploy
+expect_same "no step changed" "" "$(steps_that changed)"
+tool rollback "${deployment[@]}"
+expect "exit code" 0 "$code"
+expect_match "it says so" 'nothing to go back to' "$said"
