@@ -54,7 +54,7 @@
 //! *survey* (what a host is like), *node* (one product on one host, in the rules alone), *pack* (a product's
 //! archive), *release* (a pack unpacked), *tier* (the hosts of one play that is rolled out), *rotation* (where a
 //! balancer sends requests), *drain* (taken out of it on all balancers), *canary* (goes first, alone), *soak* (must
-//! stay healthy so long), *look* (at all hosts and balancers at one time), *action* (what a rollout asks its driver
+//! stay healthy so long), *evidence* (what requests of our own meet meanwhile), *look* (at all hosts and balancers at one time), *action* (what a rollout asks its driver
 //! to do), *standing* (what became of a host), *verdict* (of a whole rollout).
 
 pub mod cli;

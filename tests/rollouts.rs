@@ -163,6 +163,7 @@ async fn beside_a_sick_peer_nobody_is_taken_out() {
         "note     not healthy: ",
         "without n1 0 of 2 would serve",
         "n2 is not healthy",
+        "n2           not touched, and does not serve: not healthy",
     ]);
     site.did(&[]);
 }
@@ -338,7 +339,7 @@ async fn a_restart_needs_a_rollout() {
 }
 
 /// What stands in a file instead of what, where that is wrong, and in which words.
-const MISTAKES: [(&str, &str, &str, &str, &str); 8] = [
+const MISTAKES: [(&str, &str, &str, &str, &str); 9] = [
     (
         PLAYBOOK,
         "canary: \"",
@@ -366,6 +367,13 @@ const MISTAKES: [(&str, &str, &str, &str, &str); 8] = [
         "first_install: sometimes",
         "site.yaml:16:20",
         "it is serial or parallel",
+    ),
+    (
+        PLAYBOOK,
+        "first_install: serial",
+        "first_install: serial\n    max_error_rate: 2",
+        "site.yaml:17:21",
+        "it is a share between 0 and 1",
     ),
     (
         PLAYBOOK,

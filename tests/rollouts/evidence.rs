@@ -131,7 +131,7 @@ fn serve_node(home: PathBuf) -> SocketAddr {
             return says("404 Not Found", "", "");
         }
         if is("slow") {
-            std::thread::sleep(Duration::from_millis(150));
+            std::thread::sleep(Duration::from_millis(400));
         }
         match (is("failing") && path == "/") || (is("mute") && path != "/") {
             true => says("503 Service Unavailable", "", ""),

@@ -1,15 +1,15 @@
 //! What clients meet while a rollout goes on: requests that hosts send at a steady pace, and what to make of them.
 //!
-//! Each node asks itself (`probe.yaml`), so that a changed one is judged by its own answers and not by a healthy peer's;
-//! each balancer asks its cluster as clients do (`traffic.yaml`), and tells by whom it was answered where it knows. Both begin before the first node is
-//! taken out: what they come to until then is the baseline.
+//! Each node asks itself (`probe.yaml`), so that a changed one is judged by its own answers and not by a healthy peer's.
+//! Each balancer asks its cluster as clients do (`traffic.yaml`), and tells who answered where it knows. Both begin
+//! before the first node is taken out: what they come to until then is the baseline.
 
 use crate::event::Times;
 use crate::wire::Probed;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What people may decide about it.
@@ -54,14 +54,18 @@ impl Limits {
         ))
     }
 
-    /// Clearly slower than before. Medians: of few requests the slowest tells nothing.
-    pub fn too_slow(&self, before: &Probed, now: &Probed) -> Option<String> {
+    /// Clearly slower than before, and than the quickest of its peers is now: where all are slow at once it is not the
+    /// change. Medians: of few requests the slowest tells nothing.
+    fn too_slow(&self, before: &Probed, now: &Probed, peers: &[&Probed]) -> Option<String> {
         if before.answered().min(now.answered()) < FEW_ANSWERS {
             return None;
         }
         let (before, now) = (before.within(50)?, now.within(50)?);
-        let limit = before.mul_f64(self.max_latency_factor.max(1.0));
-        let is_slow = now > limit && now > before + self.latency_floor;
+        let told = peers.iter().filter(|peer| peer.answered() >= FEW_ANSWERS);
+        let quickest = told.filter_map(|peer| peer.within(50)).min();
+        let usual = before.max(quickest.unwrap_or_default());
+        let limit = usual.mul_f64(self.max_latency_factor.max(1.0));
+        let is_slow = now > limit && now > usual + self.latency_floor;
         is_slow.then(|| {
             format!(
                 "takes {} ms to be answered, and took {} ms before",
@@ -190,6 +194,23 @@ impl Reading {
     }
 }
 
+impl Reading {
+    /// The same question, asked of others in the same way.
+    fn of_peers(&self, host: &str, (how, url): &(String, &str)) -> Vec<&Probed> {
+        let peers = self
+            .direct
+            .keys()
+            .chain(self.through.values().flat_map(|t| t.by.keys()));
+        let peers: BTreeSet<&String> = peers.filter(|peer| *peer != host).collect();
+        let of_peer = |peer: &&String| {
+            let asked = self.of(peer).into_iter();
+            let mut same = asked.filter(|((h, u), _)| h == how && path(u) == path(url));
+            same.next().map(|(_, probed)| probed)
+        };
+        peers.iter().filter_map(of_peer).collect()
+    }
+}
+
 /// Whether a node that soaks does worse than before: `now` since its soak began. What was answered badly before anything was
 /// changed proves nothing.
 pub fn is_failing(limits: &Limits, host: &str, before: &Reading, now: &Reading) -> Option<String> {
@@ -213,9 +234,16 @@ pub fn is_enough(host: &str, now: &Reading) -> bool {
 pub fn is_slower(limits: &Limits, host: &str, before: &Reading, now: &Reading) -> Option<String> {
     let before = before.of(host);
     now.of(host).into_iter().find_map(|(asked, probed)| {
-        let why = limits.too_slow(before.get(&asked)?, probed)?;
+        let peers = now.of_peers(host, &asked);
+        let why = limits.too_slow(before.get(&asked)?, probed, &peers)?;
         Some(format!("{}, {} {why}", asked.0, asked.1))
     })
+}
+
+/// Of a URL: nodes that ask themselves do so under names of their own.
+fn path(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').map_or("", |at| &rest[at..])
 }
 
 /// Whether the others do worse, while `soaking` soak.
@@ -301,7 +329,7 @@ mod tests {
     #[test]
     fn slow_is_more_than_twice_and_more_than_noise() {
         let limits = Limits::default();
-        let is_slow = |before, now| limits.too_slow(&before, &now).is_some();
+        let is_slow = |before, now| limits.too_slow(&before, &now, &[]).is_some();
         assert!(is_slow(probed(20, 100, 0), probed(20, 300, 0)));
         assert!(!is_slow(probed(20, 100, 0), probed(20, 180, 0)));
         assert!(!is_slow(probed(20, 2, 0), probed(20, 40, 0)));
@@ -369,5 +397,25 @@ mod tests {
             "{why}"
         );
         assert_eq!(is_slower(&limits, "n1", &both(6), &both(6)), None);
+    }
+
+    #[test]
+    fn where_the_peers_are_slow_as_well_it_is_not_the_change() {
+        let limits = Limits::default();
+        let asks = |host: &str, millis| {
+            let url = format!("http://{host}:8290/");
+            (
+                host.to_owned(),
+                Asked([(url, probed(20, millis, 0))].into()),
+            )
+        };
+        let both = |n1, n2| Reading {
+            direct: [asks("n1", n1), asks("n2", n2)].into(),
+            ..Reading::default()
+        };
+        let is_slow = |now: &Reading| is_slower(&limits, "n1", &both(10, 10), now).is_some();
+        assert!(is_slow(&both(300, 10)));
+        assert!(is_slow(&both(300, 140)));
+        assert!(!is_slow(&both(300, 200)));
     }
 }

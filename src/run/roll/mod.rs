@@ -355,7 +355,7 @@ impl<'r> Roll<'r> {
     }
 
     async fn take_out(&self, host: String) -> Observation {
-        self.baseline().await;
+        self.baseline(&host).await;
         self.remember_content(&host).await;
         let began = Instant::now();
         self.working(&host, "taking it out of rotation");

@@ -43,12 +43,12 @@ impl Roll<'_> {
     }
 
     /// What they came to before anybody was taken out; waits until that is enough.
-    pub(super) async fn baseline(&self) -> Option<&Reading> {
+    pub(super) async fn baseline(&self, host: &str) -> Option<&Reading> {
         let began = *self.watch.began.get()?;
         let measured = async {
             let left = self.cluster.limits.baseline.saturating_sub(began.elapsed());
             if !left.is_zero() {
-                self.working(&self.cluster.name, "measuring what clients meet");
+                self.working(host, "measuring what clients meet before it is taken out");
                 let _ = tokio::time::timeout(left, self.fleet.stopping()).await;
             }
             self.reading(false).await
@@ -143,7 +143,9 @@ impl Roll<'_> {
                 Err(why) => return How::Failed { why },
                 Ok(direct) => soak.note(direct),
             }
-            soak.at_half_time(began.elapsed() * 2 >= time);
+            if began.elapsed() * 2 >= time {
+                soak.at_half_time().await;
+            }
             if let Some(why) = soak.failing(false).await {
                 return How::Worse { why };
             }
@@ -235,9 +237,7 @@ impl<'s> Soak<'s> {
     async fn new(roll: &'s Roll<'s>, host: &'s str) -> Self {
         let mut first = Reading::default();
         if roll.watch.baseline.initialized() {
-            let direct = roll.look_at(host).await.ok().flatten();
-            first.direct.extend(direct.map(|d| (host.to_owned(), d)));
-            first.through = roll.through(false).await;
+            first = roll.reading(false).await;
         }
         Self {
             roll,
@@ -256,8 +256,9 @@ impl<'s> Soak<'s> {
         self.looks += 1;
     }
 
-    fn at_half_time(&mut self, is_it: bool) {
-        if is_it && self.half.is_none() {
+    async fn at_half_time(&mut self) {
+        if self.half.is_none() && self.roll.watch.baseline.initialized() {
+            self.now = self.roll.reading(false).await;
             self.half = Some(self.now.clone());
         }
     }
@@ -266,7 +267,10 @@ impl<'s> Soak<'s> {
     async fn failing(&mut self, is_over: bool) -> Option<String> {
         let roll = self.roll;
         let before = roll.watch.baseline.get()?;
-        if is_over || self.looks.is_multiple_of(LOOKS_A_READING) {
+        if is_over {
+            // With the peers': where all are slow it is not the change.
+            self.now = roll.reading(false).await;
+        } else if self.looks.is_multiple_of(LOOKS_A_READING) {
             self.now.through = roll.through(false).await;
         }
         let since = self.now.since(&self.first);
