@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A rollout counts what clients meet by requests of its own, and tells it; who watches a node that soaks need not wait for the end;
 # status goes on looking, and says what changes.
+# Long. The whole runs among the tests of cargo show the same with products that are not there.
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 step "make it so"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Releases that are bad in their ways: the canary tries each, goes back, and nobody else is begun. No request fails but
 # those that the canary itself answered before it was noticed, and those are none where a gate notices it.
+# Long. 47-bad-change shows the way back for a change that does not start.
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 "$lab" packs --bad >/dev/null
