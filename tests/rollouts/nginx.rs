@@ -79,8 +79,9 @@ impl Nginx {
             "      sleep",
             "      cp {{ playbook_dir }}/lists/n.gateway.conf {{ home }}/seen\n      sleep",
         );
-        let master = Command::new("bash")
-            .args(["-c", MASTER, &pid_file])
+        // Who runs the tests with `nohup` would have it hear no HUP.
+        let master = Command::new("env")
+            .args(["--default-signal=HUP", "bash", "-c", MASTER, &pid_file])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
