@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every process of every cluster is replaced while clients with open connections call, GET and POST: none of their requests
 # fails, and never are two nodes of one cluster out of rotation at the same time.
-# Long. What 48-upgrade shows of every process is shown here for a restart.
+# Long. 43-balancer-reloaded restarts one cluster of them in the same way.
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 step "make it so"

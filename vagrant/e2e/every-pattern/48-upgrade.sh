@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every product goes to the next update level and back while clients with open connections call: none of their requests
 # fails, and no run undoes what an upgrade or its way back has made true.
+# Long. The whole runs among the tests of cargo go up and back with the real modules.
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 step "make it so"
