@@ -151,3 +151,20 @@ fn no_cluster_falls_below_its_pattern() {
         assert!(said.contains(part), "{retire}: {said}");
     }
 }
+
+/// What the command line says is text.
+#[test]
+fn what_a_host_ran_is_removed_when_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    for (extra, removed) in [("purge=false", false), ("purge=true", true)] {
+        let mut options = options(dir.path(), "simple-scalable", LARGE, "mi-6");
+        options.extra_vars.push(extra.to_owned());
+        let plan = prepared(options).plan;
+        let is_removed = calls(&plan, "file").into_iter().any(|(host, file)| {
+            host == "mi-6"
+                && file["state"] == "absent"
+                && file["path"] == "/etc/systemd/system/wso2-mi.service"
+        });
+        assert_eq!(is_removed, removed, "{extra}");
+    }
+}
