@@ -196,6 +196,15 @@ address_of() { awk -v name="$1" '$1 == name { print $2 }' <<<"$machines"; }
 # variable NAME MACHINE: of the inventory, as the program reads it
 variable() { "$program" inventory host "$2" -i "$inventory" | jq -r --arg name "$1" '.[$name]'; }
 
+# Those that a run is about: not the machine that stands by, and not a database that is somebody else's.
+deployed_names() {
+  local others=spare
+  if [[ ${deployment[*]} == */external-database.yaml* ]]; then
+    others='spare|database'
+  fi
+  awk -v others="^($others)$" '$3 !~ others { print $1 }' <<<"$machines"
+}
+
 # The groups of machines with a product on them, in the order of the inventory.
 clusters() { awk '$3 !~ /^(database|load_balancer|spare)$/ && !seen[$3]++ { print $3 }' <<<"$machines"; }
 
