@@ -573,18 +573,24 @@ load_stop() {
 
 # What was not answered with 2xx, one line each. Connections that are kept open end sometime: NGINX closes those that idle at a
 # reload, and those that are passed through to MI end with its node. A POST that meets the close is not repeated by its client.
-# Those are counted and shown, and are no failure of a node.
+# Those are counted and shown; up to so many are no failure of a node.
+readonly cut_allowed=30
 load_failures() {
   local name cut
   for name in "${stopped_loads[@]}"; do
-    awk -v name="$name" -v may_be_cut="$([[ $name == mi* || $(balancer_engine) == nginx ]] && echo 1)" '
-      /responses$/ && $1 !~ /^\[2/ { print name, $0 }
+    awk '/responses$/ && $1 !~ /^\[2/ { print }
       /^Error distribution/ { errors = 1; next }
-      errors && NF && !(may_be_cut && /Post .*: EOF$/) { print name, $0 }' "$out/load.$name"
-    cut=$(awk '/^Error distribution/ { errors = 1 } errors && /Post .*: EOF$/ { gsub(/[^0-9]/, "", $1); n += $1 } END { print n + 0 }' "$out/load.$name")
-    if ((cut > 0)); then
-      printf '   cut   %s: %d POSTs met the close of their connection\n' "$name" "$cut" >&2
+      errors && NF { print }' "$out/load.$name" >"$out/failures"
+    if [[ $name == mi* || $(balancer_engine) == nginx ]]; then
+      cut=$(awk '/Post .*: (EOF|.*connection reset by peer)$/ { gsub(/[^0-9]/, "", $1); n += $1 } END { print n + 0 }' "$out/failures")
+      if ((cut > 0)); then
+        printf '   cut   %s: %d POSTs met the close of their connection\n' "$name" "$cut" >&2
+      fi
+      if ((cut <= cut_allowed)); then
+        sed -i -E '/Post .*: (EOF|.*connection reset by peer)$/d' "$out/failures"
+      fi
     fi
+    sed "s/^/$name /" "$out/failures"
     if ! grep -q responses "$out/load.$name"; then
       printf '%s: no request was answered\n' "$name"
     fi

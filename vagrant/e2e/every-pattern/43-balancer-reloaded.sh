@@ -18,9 +18,10 @@ read -r host path < <(entry "$cluster")
 read -r first _ <<<"$(members "$cluster")"
 
 step "restart $cluster; the balancer is reloaded while $first is out"
-load_start get GET "$host" "$path"
-load_start post POST "$host" "$path"
+load_start "$cluster-get" GET "$host" "$path"
+load_start "$cluster-post" POST "$host" "$path"
 stdout=$out/reloaded
+: >"$stdout"
 code=0
 "$program" restart "${deployment[@]}" --limit "$cluster" --output json >"$stdout" 2>&1 &
 restarted=$!
