@@ -82,9 +82,8 @@ impl Upstreams {
             .filter(|node| !self.engine.has(text, node))
             .map(ToOwned::to_owned)
             .collect();
-        gone.iter().try_for_each(|node| {
-            Drains::read(system)?.set(system, &self.cluster, node, None)
-        })
+        gone.iter()
+            .try_for_each(|node| Drains::read(system)?.set(system, &self.cluster, node, None))
     }
 
     fn placed<'a>(&'a self, content: &'a Content) -> Placed<'a> {
