@@ -157,3 +157,15 @@ async fn the_worker_is_sent_once_and_works() {
     assert_eq!(phases, ["connecting", "authenticating", "starting"]);
     works(session).await;
 }
+
+fn kill_worker(host: &Host) {
+    let holder = std::fs::read_to_string(host.path("state/lock")).unwrap();
+    let pid = serde_json::from_str::<serde_json::Value>(&holder).unwrap()["pid"].to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-9", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+}

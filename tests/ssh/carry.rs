@@ -137,15 +137,7 @@ async fn a_stop_ends_the_order_after_the_current_step() {
 async fn a_worker_that_dies_is_another_story_than_a_lost_connection() {
     let host = Host::usual().await;
     let mut session = go(&host.target()).await.unwrap();
-    let holder = std::fs::read_to_string(host.path("state/lock")).unwrap();
-    let pid = serde_json::from_str::<serde_json::Value>(&holder).unwrap()["pid"].to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-9", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    kill_worker(&host);
     let lost = session.hear().await.unwrap_err();
     assert!(
         matches!(&lost, Lost::Refused(f) if f.message.contains("died")),

@@ -51,15 +51,3 @@ async fn sending_to_a_dead_worker_ends() {
             .is_ok()
     );
 }
-
-fn kill_worker(host: &Host) {
-    let holder = std::fs::read_to_string(host.path("state/lock")).unwrap();
-    let pid = serde_json::from_str::<serde_json::Value>(&holder).unwrap()["pid"].to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-9", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
-}

@@ -571,6 +571,27 @@ load_stop() {
   loads=()
 }
 
+# load_of CLUSTER: GET and POST, by clients with open connections
+load_of() {
+  local host path
+  read -r host path < <(entry "$1")
+  load_start "$1-get" GET "$host" "$path"
+  load_start "$1-post" POST "$host" "$path"
+}
+
+# load_all: of every cluster that requests come in by; a control plane's come in by the gateways, and streams are no HTTP
+load_all() {
+  local cluster
+  for cluster in $(clusters); do
+    if [[ $cluster == apim ]] && has_cluster gateway; then
+      continue
+    fi
+    if entry "$cluster" >/dev/null; then
+      load_of "$cluster"
+    fi
+  done
+}
+
 # What was not answered with 2xx, one line each. Connections that are kept open end sometime: NGINX closes those that idle at a
 # reload, and those that are passed through to MI end with its node. A POST that meets the close is not repeated by its client.
 # Those are counted and shown; up to so many are no failure of a node.
@@ -595,6 +616,11 @@ load_failures() {
       printf '%s: no request was answered\n' "$name"
     fi
   done
+}
+
+nothing_failed() {
+  load_stop
+  expect_same "no request failed" "" "$(load_failures)"
 }
 
 # "name milliseconds" a line

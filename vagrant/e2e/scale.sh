@@ -14,19 +14,6 @@ scale() {
   fi
 }
 
-# load_of CLUSTER: GET and POST, by clients with open connections
-load_of() {
-  local host path
-  read -r host path < <(entry "$1")
-  load_start "$1-get" GET "$host" "$path"
-  load_start "$1-post" POST "$host" "$path"
-}
-
-nothing_failed() {
-  load_stop
-  expect_same "no request failed" "" "$(load_failures)"
-}
-
 # naming NAME: "machine file" a line, for every file of the other machines that names it or its address. A database tells its
 # clients apart by networks or by addresses: its list is among them.
 naming() {
@@ -57,7 +44,7 @@ grows() {
   # shellcheck disable=SC2046 # one word per machine
   serves "$cluster" $(members "$cluster") "$spare"
   expect_same "the other machines' processes are the same" "$before" "$(processes_but "$spare")"
-  expect_match "the balancer names it" "lb-1 /etc/nginx/clusters/$cluster" "$(naming "$spare")"
+  expect_match "the balancer names it" "lb-1 /etc/(nginx/clusters|haproxy/conf\.d)/$cluster" "$(naming "$spare")"
 }
 
 # shrinks CLUSTER SPARE SERVICE [ARGS...]: it leaves, drained, stopped and named by nobody

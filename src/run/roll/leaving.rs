@@ -3,13 +3,13 @@
 
 use super::{Roll, went_well};
 use crate::event::Phase;
-use crate::rollout::{Drain, Observation, Rotation, Seen, may_leave};
-use std::time::{Duration, Instant};
+use crate::rollout::{Drain, Rotation, may_leave};
+use std::time::Instant;
 
 impl Roll<'_> {
     /// Who of them has still to be taken out, if they may go at all.
     pub async fn who_leaves(&self, leaving: &[String]) -> Result<Vec<String>, String> {
-        let seen = self.seen().await;
+        let seen = self.look_at_all().await;
         may_leave(leaving, &seen, &self.cluster.policy)?;
         let is_gone = |host: &str| {
             let sight = seen.sights.iter().find(|s| s.host == host);
@@ -18,17 +18,6 @@ impl Roll<'_> {
         };
         let left = leaving.iter().filter(|host| !is_gone(host));
         Ok(left.cloned().collect())
-    }
-
-    async fn seen(&self) -> Seen {
-        match self.observe(Duration::ZERO).await {
-            Observation::Seen(seen) => seen,
-            _ => Seen {
-                taken: Duration::ZERO,
-                sights: vec![],
-                unread: vec![],
-            },
-        }
     }
 
     /// Without a baseline: nobody is changed whom it could be held against.

@@ -252,6 +252,11 @@ impl<'r> Roll<'r> {
 
     async fn observe(&self, rest: Duration) -> Observation {
         tokio::time::sleep(rest).await;
+        Observation::Seen(self.look_at_all().await)
+    }
+
+    /// At all nodes of the cluster and its balancers, at one time.
+    async fn look_at_all(&self) -> Seen {
         let taken = self.began.elapsed();
         let (probed, read) = tokio::join!(
             join_all(self.cluster.hosts.iter().map(|host| self.probe(host))),
@@ -268,11 +273,11 @@ impl<'r> Roll<'r> {
             })
             .collect();
         self.note_service(&sights);
-        Observation::Seen(Seen {
+        Seen {
             taken,
             sights,
             unread: read.unread(),
-        })
+        }
     }
 
     /// Once for each fault. Who is out, or was never there, is not expected to serve.

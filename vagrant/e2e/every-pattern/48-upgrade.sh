@@ -25,26 +25,12 @@ releases() {
 }
 at_level() { sed 's/$/+1/' <<<"$1"; }
 
-calls() {
-  local cluster host path
-  for cluster in $(clusters); do
-    if [[ $cluster == apim ]] && has_cluster gateway; then
-      continue
-    fi
-    if read -r host path < <(entry "$cluster"); then
-      load_start "$cluster-get" GET "$host" "$path"
-      load_start "$cluster-post" POST "$host" "$path"
-    fi
-  done
-}
-
 # under_load COMMAND...: of the program, without a request that fails and without two nodes of a cluster out together
 under_load() {
-  calls
+  load_all
   tool "$@" --output json
-  load_stop
+  nothing_failed
   expect "exit code" 0 "$code"
-  expect_same "no request failed" "" "$(load_failures)"
   expect_same "nodes of a cluster that were out together" "" "$(out_together)"
 }
 

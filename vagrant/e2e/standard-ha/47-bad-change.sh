@@ -11,10 +11,6 @@ calls() {
   load_start apim-post POST "$api_host" "$api_path"
   load_start mi-get GET "$(mi_host mi)" "$mi_path"
 }
-nothing_failed() {
-  load_stop
-  expect_same "no request failed" "" "$(load_failures)"
-}
 
 # bad WHAT CLUSTER VARIABLE: the first node of the cluster tries it, goes back, and nobody else is touched
 bad() {
