@@ -1,6 +1,6 @@
 //! `upstreams`: a cluster's list of nodes for a balancer, rendered on the controller.
 //!
-//! Like `template`, except that nodes which `drain` took out stay out: whoever writes the list need not know of them.
+//! Like `template`, except that nodes which are out stay out, whoever took them out: who writes the list need not know of them.
 
 use super::shared::attributes::Attributes;
 use super::shared::content::{self, Source};
@@ -12,9 +12,9 @@ use super::{Brings, Kind, Module};
 use crate::system::{Result, System};
 use crate::wire::{Content, Failure};
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Keeps a cluster's list of nodes as rendered, but for those that are drained.
+/// Keeps a cluster's list of nodes as rendered, but for those that are out.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upstreams {
@@ -41,10 +41,20 @@ enum Engine {
 }
 
 impl Engine {
-    fn marked(self, text: &str, node: &str) -> String {
+    /// The list, in which who is out of the present one stays out. Of NGINX that is somebody else's hand alone: whom
+    /// we took out, the kernel refuses.
+    fn kept_out(self, text: &str, present: &str) -> String {
         match self {
-            Self::Nginx => nginx::marked(text, node, true),
-            Self::Haproxy => haproxy::marked(text, node, true),
+            Self::Nginx => nginx::kept_down(text, present),
+            Self::Haproxy => haproxy::kept_disabled(text, present),
+        }
+    }
+
+    /// The same for a node that we took out.
+    fn drained(self, text: String, node: &str) -> String {
+        match self {
+            Self::Nginx => text,
+            Self::Haproxy => haproxy::marked(&text, node, true),
         }
     }
 
@@ -52,6 +62,14 @@ impl Engine {
         match self {
             Self::Nginx => nginx::has(text, node),
             Self::Haproxy => haproxy::has(text, node),
+        }
+    }
+
+    /// What else must know that the records have changed.
+    fn told(self, system: &System, list: &Path, drains: &Drains) -> Result<()> {
+        match (self, list.parent()) {
+            (Self::Nginx, Some(folder)) => nginx::keep_out(system, folder, drains),
+            _ => Ok(()),
         }
     }
 }
@@ -65,10 +83,13 @@ impl Upstreams {
         let bytes = content::bytes(&Source::Sent(content), system)?;
         let text = String::from_utf8(bytes)
             .map_err(|_| Failure::new(format!("{name} is no text")).help("balancers read text"))?;
+        let present = system.read(&self.dest)?.unwrap_or_default();
+        let present = String::from_utf8_lossy(&present);
+        let kept = self.engine.kept_out(&text, &present);
         let drains = Drains::read(system)?;
         let marked = drains
             .of(&self.cluster)
-            .fold(text, |text, node| self.engine.marked(&text, node));
+            .fold(kept, |text, node| self.engine.drained(text, node));
         Ok(Content::Text(marked))
     }
 
@@ -76,14 +97,19 @@ impl Upstreams {
         let Content::Text(text) = content else {
             return Ok(());
         };
-        let drains = Drains::read(system)?;
+        let mut drains = Drains::read(system)?;
         let gone: Vec<String> = drains
             .of(&self.cluster)
             .filter(|node| !self.engine.has(text, node))
             .map(ToOwned::to_owned)
             .collect();
-        gone.iter()
-            .try_for_each(|node| Drains::read(system)?.set(system, &self.cluster, node, None))
+        if gone.is_empty() {
+            return Ok(());
+        }
+        for node in &gone {
+            drains.set(system, &self.cluster, node, None)?;
+        }
+        self.engine.told(system, &self.dest, &drains)
     }
 
     fn placed<'a>(&'a self, content: &'a Content) -> Placed<'a> {
@@ -108,7 +134,7 @@ impl Module for Upstreams {
     const NAME: &'static str = "upstreams";
     const KIND: Kind = Kind::State;
     const ABOUT: &'static str =
-        "a cluster's list of nodes for NGINX or HAProxy, in which drained ones stay out";
+        "a cluster's list of nodes for NGINX or HAProxy, in which those that are out stay out";
     const EXAMPLE: &'static str = r#"upstreams:
   src: cluster.conf
   cluster: apim

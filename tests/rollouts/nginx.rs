@@ -1,15 +1,16 @@
-//! With the real `drain` on a balancer whose NGINX is a script: who is out stands in its list, and stays so when a run dies.
+//! With the real `drain` on a balancer whose kernel is a script: who is out is refused by it, and stays so when a run dies.
 //!
-//! The balancer's `/run` and `/var/lib` are its own by a mount namespace, so these tests are skipped, and say so, where none can be had.
+//! The balancer's `/var/lib` is its own by a mount namespace, so these tests are skipped, and say so, where none can be had.
 
 use crate::host::{Behaviour, Host};
 use crate::site::Site;
 use std::fs;
 use std::io::Write as _;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-const LIST: &str = "server 10.9.0.1:8243;\nserver 10.9.0.2:8243;\n";
+const LIST: &str =
+    "server 10.9.0.1:8243 fail_timeout=100ms;\nserver 10.9.0.2:8243 fail_timeout=100ms;\n";
 
 const DRAIN: &str = r#"
 - name: Move the node
@@ -23,19 +24,18 @@ const DRAIN: &str = r#"
   delegate_to: "{{ balancer }}"
 "#;
 
-/// Its master: on HUP a new worker takes the place of the old one.
-const MASTER: &str = r#"
-begin() { (exec -a 'nginx: worker process' sleep 300) & worker=$!; }
-trap 'kill $worker; begin' HUP
-trap 'kill $worker; exit' TERM
-begin
-echo $$ > "$0"
-while :; do wait; done
+/// What this kernel refuses is the file to which it was last told.
+const NFT: &str = r#"
+test ! -e CANNOT || { echo 'Error: Operation not supported' >&2; exit 1; }
+case "$*" in
+  '-f -') cat > RULES ;;
+  *list*) sed -n 's/^\([0-9.]*\) \. \([0-9]*\),$/{"concat": ["\1", \2]}/p' RULES | paste -sd, |
+    sed 's/.*/{"nftables": [{"set": {"name": "out_4", "elem": [&]}}]}/' ;;
+esac
 "#;
 
 struct Nginx {
     site: Site,
-    master: Child,
 }
 
 impl Nginx {
@@ -52,80 +52,73 @@ impl Nginx {
         let inside = "[ \"$INSIDE\" ] || INSIDE=1 exec unshare -m sh -c \
                       \"$(tr '\\0' '\\n' < /proc/$$/cmdline | tail -n +3)\"\n";
         let at = |name: &str| site.path("lb").join(name).display().to_string();
-        let (run, lib) = (at("run"), at("lib"));
-        let profile = format!("{inside}mount --bind {run} /run\nmount --bind {lib} /var/lib\n");
+        let profile = format!("{inside}mount --bind {} /var/lib\n", at("lib"));
         let balancer = Host::start(Behaviour {
             profile,
             ..Behaviour::default()
         });
         let balancer = balancer.await;
-        for dir in ["lb/run", "lb/lib", "lists"] {
+        for dir in ["lb/lib", "lists"] {
             fs::create_dir_all(site.path(dir)).unwrap();
         }
-        let pid_file = at("run/nginx.pid");
-        balancer.stub(
-            "systemctl",
-            &format!("case \"$*\" in *reload*) kill -HUP $(cat {pid_file});; esac"),
-        );
         balancer.stub("nginx", &format!("test ! -e {}", at("refuses")));
+        balancer.stub(
+            "nft",
+            &NFT.replace("RULES", &at("rules"))
+                .replace("CANNOT", &at("cannot")),
+        );
         site.write("lists/n.gateway.conf", LIST);
         for (file, state) in [("take_out", "drained"), ("put_back", "serving")] {
             let file = format!("roles/node/tasks/{file}.yaml");
             site.write(&file, &DRAIN.replace("STATE", state));
         }
-        // What the balancer says while the node is changed.
+        // Whom the kernel refuses while the node is changed.
         site.edit(
             "roles/node/tasks/main.yaml",
             "      sleep",
-            "      cp {{ playbook_dir }}/lists/n.gateway.conf {{ home }}/seen\n      sleep",
+            &format!("      cp {} {{{{ home }}}}/seen\n      sleep", at("rules")),
         );
-        // Who runs the tests with `nohup` would have it hear no HUP.
-        let master = Command::new("env")
-            .args(["--default-signal=HUP", "bash", "-c", MASTER, &pid_file])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        while !site.path("lb/run/nginx.pid").exists() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
         site.replace_host("lb", balancer);
-        Some(Self { site, master })
+        Some(Self { site })
     }
 
     fn list(&self) -> String {
         fs::read_to_string(self.site.path("lists/n.gateway.conf")).unwrap()
     }
 
-    /// The list as it was when the node was changed.
-    fn seen_by(&self, node: &str) -> String {
-        fs::read_to_string(self.site.path(node).join("seen")).unwrap()
+    /// To whom no connection is opened now.
+    fn refused(&self) -> Vec<String> {
+        refused(&fs::read_to_string(self.site.path("lb/rules")).unwrap_or_default())
+    }
+
+    /// The same as it was when the node was changed.
+    fn seen_by(&self, node: &str) -> Vec<String> {
+        refused(&fs::read_to_string(self.site.path(node).join("seen")).unwrap())
     }
 }
 
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let pid = i32::try_from(self.master.id()).unwrap();
-        let pid = rustix::process::Pid::from_raw(pid).unwrap();
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _ = self.master.wait();
-    }
+fn refused(rules: &str) -> Vec<String> {
+    let elements = rules.lines().filter_map(|line| line.strip_suffix(','));
+    elements.map(ToOwned::to_owned).collect()
 }
 
 fn without(node: &str) -> String {
-    let port = format!("{node}:8243");
-    LIST.replace(&port, &format!("{port} down"))
+    LIST.replace(
+        &format!("{node}:8243 fail_timeout=100ms"),
+        &format!("{node}:8243 fail_timeout=100ms down"),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_is_down_in_the_list_while_it_is_changed() {
+async fn a_node_is_refused_while_it_is_changed() {
     let Some(nginx) = Nginx::new().await else {
         return;
     };
     nginx.site.run(&[]).await.is(0);
     nginx.site.did(&["change n1", "change n2"]);
-    assert_eq!(nginx.seen_by("n1"), without("10.9.0.1"));
-    assert_eq!(nginx.seen_by("n2"), without("10.9.0.2"));
+    assert_eq!(nginx.seen_by("n1"), ["10.9.0.1 . 8243"]);
+    assert_eq!(nginx.seen_by("n2"), ["10.9.0.2 . 8243"]);
+    assert!(nginx.refused().is_empty());
     assert_eq!(nginx.list(), LIST);
 }
 
@@ -136,23 +129,23 @@ async fn who_was_left_out_by_a_run_that_died_is_put_back_by_the_next() {
     };
     let site = &nginx.site;
     site.killed_within("change n1", &["pause=1"]).await;
-    assert_eq!(nginx.list(), without("10.9.0.1"));
+    assert_eq!(nginx.refused(), ["10.9.0.1 . 8243"]);
     // The worker finishes the step that it is at, and leaves.
     while !site.path("n1/runs-1").exists() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     site.run(&["--wait-lock", "20"]).await.is(0);
-    assert_eq!(nginx.list(), LIST);
+    assert!(nginx.refused().is_empty());
     site.did(&["change n1", "change n2"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_cannot_go_back_stays_down() {
+async fn who_cannot_go_back_stays_out() {
     let Some(nginx) = Nginx::new().await else {
         return;
     };
     nginx.site.run(&["broken=n1", "lost=n1"]).await.is(8);
-    assert_eq!(nginx.list(), without("10.9.0.1"));
+    assert_eq!(nginx.refused(), ["10.9.0.1 . 8243"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,19 +164,35 @@ async fn what_somebody_else_took_out_stays_out_and_holds_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_that_nginx_refuses_is_as_it_was() {
+async fn nobody_is_taken_out_where_nginx_would_not_start_again_or_the_kernel_cannot() {
     let Some(nginx) = Nginx::new().await else {
         return;
     };
-    nginx.site.write("lb/refuses", "");
-    nginx
-        .site
-        .run(&[])
-        .await
-        .is(4)
-        .says(&["n1 is not drained", "as it was"]);
-    nginx.site.did(&[]);
-    assert_eq!(nginx.list(), LIST);
+    let site = &nginx.site;
+    for why in ["refuses", "cannot"] {
+        site.write(&format!("lb/{why}"), "");
+        site.run(&[])
+            .await
+            .is(4)
+            .says(&["n1 is not drained", "as it was"]);
+        fs::remove_file(site.path("lb").join(why)).unwrap();
+    }
+    site.did(&[]);
+    assert!(nginx.refused().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_let_in_by_somebody_in_the_middle_is_taken_out_again() {
+    let Some(nginx) = Nginx::new().await else {
+        return;
+    };
+    let site = &nginx.site;
+    site.run(&["broken=n1", "lost=n1"]).await.is(8);
+    // As after `nft flush ruleset`.
+    site.write("lb/rules", "");
+    site.run(&[]).await.is(0);
+    assert_eq!(nginx.seen_by("n1"), ["10.9.0.1 . 8243"]);
+    assert!(nginx.refused().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,7 +210,7 @@ async fn who_was_to_leave_and_stays_after_all_is_put_back() {
     site.run(&["--retire", "n2", "--limit", "retired"])
         .await
         .is(0);
-    assert_eq!(nginx.list(), without("10.9.0.2"));
+    assert_eq!(nginx.refused(), ["10.9.0.2 . 8243"]);
     site.run(&[]).await.is(0);
-    assert_eq!(nginx.list(), LIST);
+    assert!(nginx.refused().is_empty());
 }

@@ -84,6 +84,22 @@ impl Drains {
         nodes.flat_map(|nodes| nodes.keys().map(String::as_str))
     }
 
+    /// Cluster and node of every one.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        let clusters = self.0.iter();
+        clusters
+            .flat_map(|(cluster, nodes)| nodes.keys().map(|node| (cluster.as_str(), node.as_str())))
+    }
+
+    /// All but one.
+    pub fn without(&self, cluster: &str, node: &str) -> Self {
+        let mut others = self.0.clone();
+        if let Some(nodes) = others.get_mut(cluster) {
+            nodes.remove(node);
+        }
+        Self(others)
+    }
+
     /// Sets or forgets one, on disk too.
     pub fn set(
         &mut self,

@@ -18,6 +18,8 @@ pub struct Socket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     Established,
+    /// Asked for, and not answered yet.
+    Opening,
     Listening,
     Other,
 }
@@ -30,11 +32,13 @@ pub fn all(system: &System) -> Result<Vec<Socket>> {
     Ok(parse(&(four + &six.unwrap_or_default())))
 }
 
-/// How many connections to these ports of a host are open from here.
+/// How many connections to these ports of a host are open from here, or about to be.
 pub fn connected(system: &System, host: IpAddr, ports: &[u16]) -> Result<usize> {
     let sockets = all(system)?;
     let open = sockets.iter().filter(|s| {
-        s.state == State::Established && s.remote.0 == host && ports.contains(&s.remote.1)
+        matches!(s.state, State::Established | State::Opening)
+            && s.remote.0 == host
+            && ports.contains(&s.remote.1)
     });
     Ok(open.count())
 }
@@ -57,6 +61,7 @@ fn socket(line: &str) -> Option<Socket> {
         // Source: the kernel's include/net/tcp_states.h
         state: match *fields.get(3)? {
             "01" => State::Established,
+            "02" => State::Opening,
             "0A" => State::Listening,
             _ => State::Other,
         },

@@ -70,7 +70,7 @@ killed=$!
 until grep -q taken_out "$out/killed" || ! kill -0 "$killed" 2>/dev/null; do sleep 0.1; done
 kill -9 "$killed"
 wait "$killed" 2>/dev/null || true
-expect_match "mi-1 is out" '.' "$(drained_in_files mi-1)"
+expect_match "mi-1 is out" '.' "$(drained_lastingly mi-1)"
 # Its worker may still be at the step that it was told.
 deploy --wait-lock 120
 nothing_failed

@@ -57,6 +57,26 @@ pub fn marked(text: &str, node: &str, disabled: bool) -> String {
     lines.collect()
 }
 
+/// The text, in which those stay disabled that are so in `present`.
+pub fn kept_disabled(text: &str, present: &str) -> String {
+    let disabled: Vec<_> = present
+        .lines()
+        .filter_map(written)
+        .filter(|server| server.disabled.is_some())
+        .collect();
+    let lines = text.split_inclusive('\n').map(|line| match written(line) {
+        Some(new)
+            if disabled
+                .iter()
+                .any(|old| (old.host, old.port) == (new.host, new.port)) =>
+        {
+            marked(line, new.host, true)
+        }
+        _ => line.to_owned(),
+    });
+    lines.collect()
+}
+
 /// Whether HAProxy's list names the node at all.
 pub fn has(text: &str, node: &str) -> bool {
     let mut servers = text.lines().filter_map(written);
@@ -172,6 +192,8 @@ listen si_8006
             up.contains("10.0.0.11:8243 check weight 3   # slow\n"),
             "{up}"
         );
+        assert_eq!(kept_disabled(LIST, &down), down);
+        assert_eq!(kept_disabled(&down, LIST), down);
         let up = marked(LIST, "fe80::1", false);
         assert!(up.contains("server disabled [fe80::1]:8253\n"), "{up}");
     }

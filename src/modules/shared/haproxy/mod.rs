@@ -6,7 +6,7 @@
 mod list;
 mod runtime;
 
-pub use list::{has, marked};
+pub use list::{has, kept_disabled, marked};
 
 use super::children;
 use super::lists::Lists;
