@@ -25,7 +25,8 @@ impl Rollout {
             (Stage::Converging, Work::Converge) => self.converged(at, how),
             (Stage::Draining(then), Work::TakeOut) => self.taken_out(at, *then, how, actions),
             (Stage::Changing { since }, Work::Change) => {
-                let how = self.in_time(now, *since, how);
+                let within = self.policy.healthy_deadline + self.bake(at);
+                let how = in_time(now.saturating_sub(*since), within, how);
                 self.changed(at, how, actions);
             }
             (Stage::Returning { with, tries }, Work::PutBack) => {
@@ -34,7 +35,8 @@ impl Rollout {
             (Stage::Soaking { restarts }, Work::Soak) => self.soaked(at, *restarts, how, actions),
             (Stage::Restoring { since, unwinding }, Work::Restore) => {
                 let unwinding = *unwinding;
-                let how = self.in_time(now, *since, how);
+                let within = self.policy.healthy_deadline;
+                let how = in_time(now.saturating_sub(*since), within, how);
                 self.restored(at, unwinding, how, actions);
             }
             // A second answer, or one that nobody waits for.
@@ -42,16 +44,6 @@ impl Rollout {
         }
         self.hosts[at].overtook = self.look.is_asked;
         self.wake_those_who_wait();
-    }
-
-    /// The driver keeps the limit; an answer that comes after it all the same counts for nothing.
-    fn in_time(&self, now: Duration, since: Duration, how: How) -> How {
-        let within = self.policy.healthy_deadline;
-        if how == How::Well && now.saturating_sub(since) > within {
-            let why = format!("not healthy within {} s", within.as_secs());
-            return How::Failed { why };
-        }
-        how
     }
 
     fn converged(&mut self, at: usize, how: How) {
@@ -213,6 +205,15 @@ impl Rollout {
             }
         }
     }
+}
+
+/// The driver keeps the limit; an answer that comes after it all the same counts for nothing.
+fn in_time(took: Duration, within: Duration, how: How) -> How {
+    if how == How::Well && took > within {
+        let why = format!("not healthy within {} s", within.as_secs());
+        return How::Failed { why };
+    }
+    how
 }
 
 fn why(how: How) -> Option<String> {

@@ -26,13 +26,23 @@ impl Rollout {
     }
 
     pub(super) fn change(&mut self, at: usize, now: Duration, actions: &mut Vec<Action>) {
+        let bake = self.bake(at);
         let host = &mut self.hosts[at];
         host.stage = Stage::Changing { since: now };
         host.attempts = 0;
         actions.push(Action::Change {
             host: host.name.clone(),
             within: self.policy.healthy_deadline,
+            bake,
         });
+    }
+
+    /// How long it is watched while it is still out.
+    pub(super) fn bake(&self, at: usize) -> Duration {
+        match self.hosts[at].canary {
+            true => self.policy.canary_bake,
+            false => Duration::ZERO,
+        }
     }
 
     pub(super) fn restore(

@@ -23,7 +23,8 @@
 //!                                 Quarantined: stays out
 //! ```
 //!
-//! A soak that fails begins again, at most 3 times. One whose host does worse than before, counted over many requests, does
+//! A canary is watched before it is put back too ([`Policy::canary_bake`]), so that what turns bad soon meets nobody. A soak
+//! that fails begins again, at most 3 times. One whose host does worse than before, counted over many requests, does
 //! not ([`How::Worse`]), and one that the operator cuts short ends where it is ([`How::Cut`]).
 //!
 //! 1. **Nobody is taken out without a look** ([`Action::Observe`]) at all hosts and balancers that is at most 10

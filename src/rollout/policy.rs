@@ -12,7 +12,9 @@ pub struct Policy {
     pub serial: Vec<usize>,
     /// Hosts of the first batch, which must soak before any other host is touched; 0 for none.
     pub canary: usize,
-    /// How long a canary must stay healthy.
+    /// How long a canary must be healthy before anybody is sent to it.
+    pub canary_bake: Duration,
+    /// How long it must stay healthy then.
     pub canary_soak: Duration,
     /// How long every other changed host must stay healthy.
     pub min_healthy_time: Duration,
@@ -58,6 +60,7 @@ impl Default for Policy {
         Self {
             serial: vec![1],
             canary: 1,
+            canary_bake: Duration::from_secs(30),
             canary_soak: Duration::from_secs(300),
             min_healthy_time: Duration::from_secs(60),
             healthy_deadline: Duration::from_secs(600),

@@ -111,12 +111,12 @@ pub enum How {
     Failed {
         why: String,
     },
-    /// Of `Soak` alone: its probes pass, and what it answers is clearly worse than before. Counted over many requests, so
+    /// Of `Change` and `Soak`: its probes pass, and what it answers is clearly worse than before. Counted over many requests, so
     /// watching it once more would tell the same.
     Worse {
         why: String,
     },
-    /// Of `Soak` alone: the operator does not want to wait for its end.
+    /// Of `Change` and `Soak`: the operator does not want to wait for its end.
     Cut,
     /// Of `Change` alone: it failed, and the host's service was never stopped.
     Untouched {
@@ -137,8 +137,13 @@ pub enum Action {
     Converge { hosts: Vec<String> },
     /// Drain them on all balancers, renew the leases of drains that are ours already, read back.
     TakeOut { hosts: Vec<String> },
-    /// Stop, swap, start, all gates. Its host is out by a look of this moment, or nobody serves yet.
-    Change { host: String, within: Duration },
+    /// Stop, swap, start, all gates; then, still out, probe it for `bake`. Its host is out by a look of this moment, or nobody
+    /// serves yet.
+    Change {
+        host: String,
+        within: Duration,
+        bake: Duration,
+    },
     /// Undo our drains of it, if there are any, and read back that it is in rotation on all balancers.
     PutBack { host: String },
     /// Probe it for so long; the first probe that fails ends it.

@@ -171,6 +171,41 @@ fn a_bad_release_stops_at_the_canary() {
     assert_eq!(story.standing(1), "not begun");
 }
 
+/// The canary alone is watched while it is out, and its time to become healthy does not shrink by that.
+#[test]
+fn a_canary_is_baked_and_the_others_are_not() {
+    let policy = Policy {
+        canary_bake: Duration::from_secs(700),
+        ..Policy::default()
+    };
+    let (story, actions) = Story::new(policy, pair(), Ledger::default());
+    let mut bakes = vec![];
+    let story = story.play(actions, |story, action| {
+        if let Action::Change { host, bake, .. } = action {
+            bakes.push((host.clone(), bake.as_secs()));
+            story.now += *bake;
+        }
+    });
+    assert_eq!(bakes, [("gw-1".to_owned(), 700), ("gw-2".to_owned(), 0)]);
+    assert_eq!(*story.verdict(), Verdict::Done);
+}
+
+#[test]
+fn what_turns_bad_while_it_bakes_meets_nobody() {
+    let (mut story, actions) = Story::new(Policy::default(), pair(), Ledger::default());
+    let why = "3 of 40 requests failed".to_owned();
+    story.wrong = vec![("gw-1", Work::Change, How::Worse { why })];
+    let story = story.play(actions, |_, _| {});
+    let told = [
+        "TakeOut gw-1",
+        "Change gw-1",
+        "Restore gw-1",
+        "PutBack gw-1",
+    ];
+    assert_eq!(story.told, told);
+    assert!(matches!(story.verdict(), Verdict::RolledBack { .. }));
+}
+
 #[test]
 fn what_does_not_come_back_stays_out() {
     let (mut story, actions) = Story::new(Policy::default(), pair(), Ledger::default());

@@ -221,6 +221,33 @@ async fn a_node_that_answers_503_after_its_change_is_taken_back() {
     web.site.did(&TAKEN_BACK);
 }
 
+/// Its gates have passed; what it answers a while later tells, and clients are still with its peer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_that_turns_bad_while_it_bakes_meets_nobody() {
+    let web = Web::new().await;
+    web.site
+        .run(&["soak=1", "bake=30", "trait=failing"])
+        .await
+        .is(7)
+        .says(&[
+            " requests failed (GET http://",
+            "n1           old state again",
+            "n2           not begun",
+            "requests through the balancers, none failed",
+        ]);
+    web.site
+        .did(&["out n1", "change n1", "restore n1", "back n1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_that_bakes_well_is_put_back_and_the_others_need_not_bake() {
+    let web = Web::new().await;
+    let began = Instant::now();
+    web.site.run(&["soak=1", "bake=5"]).await.is(0);
+    assert!(began.elapsed() >= Duration::from_secs(5));
+    assert_eq!(web.site.log().len(), 6);
+}
+
 /// Found where the balancer tells who answered, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_balancer_alone_can_tell_who_fails() {

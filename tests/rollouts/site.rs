@@ -19,6 +19,7 @@ const PLAY: &str = r#"
     cluster: GROUP
     balancers: "{{ balancers }}"
     canary: "{{ canary }}"
+    canary_bake: "{{ bake }}"
     canary_soak: "{{ soak }}"
     min_healthy_time: "{{ soak }}"
     healthy_deadline: 60

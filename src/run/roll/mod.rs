@@ -193,7 +193,9 @@ impl<'r> Roll<'r> {
                 }
             }
             // Their gates keep the time: they end by themselves.
-            Action::Change { host, within: _ } => under_way.push(Box::pin(self.change(host))),
+            Action::Change { host, bake, .. } => {
+                under_way.push(Box::pin(self.change(host, bake)));
+            }
             Action::PutBack { host } => under_way.push(Box::pin(self.put_back(host))),
             Action::Soak { host, time } => under_way.push(Box::pin(self.soak(host, time))),
             Action::Restore { host, within: _ } => under_way.push(Box::pin(self.restore(host))),
@@ -304,10 +306,13 @@ impl<'r> Roll<'r> {
         ended(host, Work::Converge, how)
     }
 
-    async fn change(&self, host: String) -> Observation {
+    async fn change(&self, host: String, bake: Duration) -> Observation {
         let how = match self.drive(&host).await {
             How::Failed { why } if self.is_untouched(&host).await => How::Untouched { why },
-            How::Well => how(self.lacks_nothing(&host).await),
+            How::Well => match self.lacks_nothing(&host).await {
+                Ok(()) => self.bake(&host, bake).await,
+                Err(why) => failed(why),
+            },
             how => how,
         };
         ended(host, Work::Change, how)
@@ -433,6 +438,7 @@ fn policy_for(policy: &Policy, found: &[Found]) -> Policy {
     let is_first = found.iter().all(|f| !f.installed);
     match is_first {
         true => Policy {
+            canary_bake: Duration::ZERO,
             canary_soak: Duration::ZERO,
             min_healthy_time: Duration::ZERO,
             ..policy.clone()

@@ -103,9 +103,7 @@ impl Roll<'_> {
             return ended(host, Work::Soak, How::Well);
         }
         let began = Instant::now();
-        self.watched(|w| w.soaking.insert(host.clone()));
-        let how = self.watch_it(&host, time, began).await;
-        self.watched(|w| w.soaking.remove(&host));
+        let how = self.watch_it(&host, time, "that it stays healthy").await;
         let told = match &how {
             How::Failed { why } | How::Worse { why } => Err(why.clone()),
             _ => Ok(()),
@@ -120,17 +118,34 @@ impl Roll<'_> {
         ended(host, Work::Soak, how)
     }
 
-    async fn watch_it(&self, host: &str, time: Duration, began: Instant) -> How {
+    /// A changed node that is still out.
+    pub(super) async fn bake(&self, host: &str, time: Duration) -> How {
+        match time.is_zero() {
+            true => How::Well,
+            false => {
+                self.watch_it(host, time, "it before anybody is sent there")
+                    .await
+            }
+        }
+    }
+
+    /// What it does meanwhile is not taken for the others'.
+    async fn watch_it(&self, host: &str, time: Duration, what: &str) -> How {
+        self.watched(|w| w.soaking.insert(host.to_owned()));
+        let how = self.watch_for(host, time, what).await;
+        self.watched(|w| w.soaking.remove(host));
+        how
+    }
+
+    async fn watch_for(&self, host: &str, time: Duration, what: &str) -> How {
+        let began = Instant::now();
         let mut soak = Soak::new(self, host).await;
         loop {
             let left = time.saturating_sub(began.elapsed());
             if left.is_zero() {
                 break;
             }
-            let text = format!(
-                "watching that it stays healthy: {} s more",
-                left.as_secs() + 1
-            );
+            let text = format!("watching {what}: {} s more", left.as_secs() + 1);
             self.working(host, &text);
             let pause = PROBE_PAUSE.min(left);
             if tokio::time::timeout(pause, self.fleet.stopping())

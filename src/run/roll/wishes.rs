@@ -33,6 +33,7 @@ struct Wishes {
     zone: Option<String>,
     balancers: Vec<String>,
     canary: usize,
+    canary_bake: Duration,
     canary_soak: Duration,
     min_healthy_time: Duration,
     healthy_deadline: Duration,
@@ -47,11 +48,12 @@ struct Wishes {
     alike_within: Duration,
 }
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "cluster",
     "zone",
     "balancers",
     "canary",
+    "canary_bake",
     "canary_soak",
     "min_healthy_time",
     "healthy_deadline",
@@ -105,6 +107,9 @@ fn wishes(world: &World<'_>, node: &Node, host: &HostState) -> Result<Wishes> {
             .take("balancers", "a list of hosts", keys::texts)?
             .unwrap_or_default(),
         canary: keys.take("canary", HOSTS, size)?.unwrap_or(1),
+        canary_bake: keys
+            .take("canary_bake", SECONDS, seconds)?
+            .unwrap_or_default(),
         canary_soak: keys.need("canary_soak", SECONDS, seconds)?,
         min_healthy_time: keys.need("min_healthy_time", SECONDS, seconds)?,
         healthy_deadline: keys.need("healthy_deadline", SECONDS, seconds)?,
@@ -197,6 +202,7 @@ fn cluster(
     let policy = Policy {
         serial,
         canary: wishes.canary,
+        canary_bake: wishes.canary_bake,
         canary_soak: wishes.canary_soak,
         min_healthy_time: wishes.min_healthy_time,
         healthy_deadline: wishes.healthy_deadline,
