@@ -1,7 +1,8 @@
 //! `drain`: a node out of a balancer's rotation, or back in it.
 //!
 //! What that means is the balancer's: `shared/nginx`, `shared/haproxy`, `shared/hooks`. Here is who may: a drain is written
-//! down before it is made and forgotten after it is undone, and what somebody else took out is left alone.
+//! down before it is made and forgotten after it is undone, and what somebody else took out is left alone. With a `lease`
+//! it is undone when the run is gone before it says that the drain is to stay: whose node was never stopped.
 
 use super::shared::haproxy::Haproxy;
 use super::shared::hooks::{External, Hooks};
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// Keeps a node out of a balancer's rotation, or in it.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Drain {
     /// What the node belongs to; its lists are NGINX's `CLUSTER.*.conf`, HAProxy's `CLUSTER.cfg`.
@@ -34,6 +35,9 @@ pub struct Drain {
     /// comes back.
     #[serde(default = "default_within", deserialize_with = "seconds")]
     within: Duration,
+    /// Of `drained`: it ends with the run unless the same is asked for once more without.
+    #[serde(default)]
+    lease: bool,
     /// What balances.
     #[serde(default)]
     engine: Engine,
@@ -101,6 +105,8 @@ enum Standing {
 #[derive(Debug)]
 pub enum Change {
     TakeOut(String),
+    /// Whatever becomes of the run.
+    Keep(String),
     PutBack(String),
 }
 
@@ -108,6 +114,7 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TakeOut(cluster) => write!(f, "take it out of rotation in {cluster}"),
+            Self::Keep(cluster) => write!(f, "keep it out of rotation in {cluster}"),
             Self::PutBack(cluster) => write!(f, "put it back into rotation in {cluster}"),
         }
     }
@@ -137,6 +144,9 @@ drain:
         }
         let cluster = self.cluster.clone();
         Ok(match (self.state, standing) {
+            (State::Drained, Standing::Drained) if self.is_to_stay(system) => {
+                vec![Change::Keep(cluster)]
+            }
             // Nobody's but the other's to undo, and nothing is sent there already.
             (_, Standing::Absent | Standing::Foreign)
             | (State::Drained, Standing::Drained)
@@ -148,7 +158,14 @@ drain:
 
     fn apply(&self, system: &System, change: Change) -> Result<()> {
         match change {
-            Change::TakeOut(_) => self.take_out(system),
+            Change::TakeOut(_) => {
+                self.begin_lease(system);
+                self.take_out(system)
+            }
+            Change::Keep(_) => {
+                system.keep(&self.leased());
+                Ok(())
+            }
             Change::PutBack(_) => self.put_back(system),
         }
     }
@@ -216,6 +233,33 @@ impl Drain {
         })
     }
 
+    /// By the name of what lapses.
+    fn leased(&self) -> String {
+        format!("{} is out of rotation in {}", self.host, self.cluster)
+    }
+
+    fn is_to_stay(&self, system: &System) -> bool {
+        !self.lease && system.is_leased(&self.leased())
+    }
+
+    /// Before it is taken out: a run may be gone while its connections settle.
+    fn begin_lease(&self, system: &System) {
+        let drain = Self {
+            state: State::Serving,
+            ..self.clone()
+        };
+        match self.lease {
+            true => system.lease(
+                self.leased(),
+                Box::new(move |system| match drain.check(system)?.is_empty() {
+                    true => Ok(()),
+                    false => drain.put_back(system),
+                }),
+            ),
+            false => system.keep(&self.leased()),
+        }
+    }
+
     fn take_out(&self, system: &System) -> Result<()> {
         let node = self.node.to_string();
         let mut drains = Drains::read(system)?;
@@ -253,6 +297,7 @@ impl Drain {
         let balancer = self.balancer(system, known.as_ref())?;
         let back = balancer.put_back(self.within);
         back.map_err(|failure| self.told(failure))?;
+        system.keep(&self.leased());
         drains.set(system, &self.cluster, &node, None)
     }
 

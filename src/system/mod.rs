@@ -13,6 +13,7 @@ mod command;
 mod files;
 mod http;
 mod knock;
+mod lapse;
 mod notes;
 mod pem;
 mod resolve;
@@ -63,6 +64,7 @@ pub struct System {
     deadline: Cell<Option<Instant>>,
     /// Requests that go on beside the steps.
     paces: RefCell<steady::Paces>,
+    leases: RefCell<lapse::Leases>,
     /// Where a host keeps what outlives a run.
     state: PathBuf,
 }
@@ -81,6 +83,7 @@ impl System {
             environment: RefCell::default(),
             deadline: Cell::default(),
             paces: RefCell::default(),
+            leases: RefCell::default(),
             state: STATE.into(),
         }
     }
@@ -96,6 +99,7 @@ impl System {
             environment: RefCell::default(),
             deadline: Cell::default(),
             paces: RefCell::default(),
+            leases: RefCell::default(),
             state: STATE.into(),
         }
     }

@@ -117,8 +117,16 @@ impl Worker {
         if self.out.greet(&hello).is_ok() {
             self.carry_orders();
         }
+        self.let_lapse();
         content::tidy(&self.home.content);
         ExitCode::SUCCESS
+    }
+
+    /// Whoever sent us is gone, and will not put back what it took out.
+    fn let_lapse(&self) {
+        for (what, failure) in self.carrier.system().lapse() {
+            diary::write(&format!("{what}: {}", failure.message));
+        }
     }
 
     /// Until the controller hangs up or says stop.

@@ -1,13 +1,11 @@
 //! With the real `drain` on a balancer whose kernel is a script: who is out is refused by it, and stays so when a run dies.
-//!
-//! The balancer's `/var/lib` is its own by a mount namespace, so these tests are skipped, and say so, where none can be had.
 
-use crate::host::{Behaviour, Host};
+use crate::host::Host;
 use crate::site::Site;
+use rustix::process::Signal;
 use std::fs;
-use std::io::Write as _;
-use std::process::Command;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 const LIST: &str =
     "server 10.9.0.1:8243 fail_timeout=100ms;\nserver 10.9.0.2:8243 fail_timeout=100ms;\n";
@@ -19,6 +17,7 @@ const DRAIN: &str = r#"
     node: "10.9.0.{{ inventory_hostname | replace(from='n', to='') }}"
     host: "{{ inventory_hostname }}"
     state: STATE
+    lease: LEASE
     folder: "{{ playbook_dir }}/lists"
     within: 1
   delegate_to: "{{ balancer }}"
@@ -28,7 +27,7 @@ const DRAIN: &str = r#"
 const NFT: &str = r#"
 test ! -e CANNOT || { echo 'Error: Operation not supported' >&2; exit 1; }
 case "$*" in
-  '-f -') cat > RULES ;;
+  '-f -') cat > RULES; sleep "$(cat SLOWLY 2>/dev/null || echo 0)" ;;
   *list*) sed -n 's/^\([0-9.]*\) \. \([0-9]*\),$/{"concat": ["\1", \2]}/p' RULES | paste -sd, |
     sed 's/.*/{"nftables": [{"set": {"name": "out_4", "elem": [&]}}]}/' ;;
 esac
@@ -36,41 +35,34 @@ esac
 
 struct Nginx {
     site: Site,
+    /// What the balancer keeps.
+    state: PathBuf,
 }
 
 impl Nginx {
-    /// `None` where a process cannot have mounts of its own.
-    async fn new() -> Option<Self> {
-        let can = Command::new("unshare").args(["-m", "true"]).status();
-        if !can.is_ok_and(|status| status.success()) {
-            // Past the capture of the tests' output, which shows nothing of those that pass.
-            let why = "SKIPPED: `unshare -m` does not work here, and the balancer needs mounts of its own (run as root)";
-            let _ = writeln!(std::io::stderr(), "rollouts::nginx: {why}");
-            return None;
-        }
+    async fn new() -> Self {
         let mut site = Site::new(&["n1", "n2"]).await;
-        let inside = "[ \"$INSIDE\" ] || INSIDE=1 exec unshare -m sh -c \
-                      \"$(tr '\\0' '\\n' < /proc/$$/cmdline | tail -n +3)\"\n";
         let at = |name: &str| site.path("lb").join(name).display().to_string();
-        let profile = format!("{inside}mount --bind {} /var/lib\n", at("lib"));
-        let balancer = Host::start(Behaviour {
-            profile,
-            ..Behaviour::default()
-        });
-        let balancer = balancer.await;
-        for dir in ["lb/lib", "lists"] {
-            fs::create_dir_all(site.path(dir)).unwrap();
-        }
+        let balancer = Host::usual().await;
+        fs::create_dir_all(site.path("lists")).unwrap();
         balancer.stub("nginx", &format!("test ! -e {}", at("refuses")));
         balancer.stub(
             "nft",
             &NFT.replace("RULES", &at("rules"))
-                .replace("CANNOT", &at("cannot")),
+                .replace("CANNOT", &at("cannot"))
+                .replace("SLOWLY", &at("slowly")),
         );
         site.write("lists/n.gateway.conf", LIST);
-        for (file, state) in [("take_out", "drained"), ("put_back", "serving")] {
+        for (file, state, lease) in [
+            ("take_out", "drained", "\"{{ drain_leased }}\""),
+            ("keep_out", "drained", "false"),
+            ("put_back", "serving", "false"),
+        ] {
             let file = format!("roles/node/tasks/{file}.yaml");
-            site.write(&file, &DRAIN.replace("STATE", state));
+            site.write(
+                &file,
+                &DRAIN.replace("STATE", state).replace("LEASE", lease),
+            );
         }
         // Whom the kernel refuses while the node is changed.
         site.edit(
@@ -78,12 +70,18 @@ impl Nginx {
             "      sleep",
             &format!("      cp {} {{{{ home }}}}/seen\n      sleep", at("rules")),
         );
+        let state = balancer.path("state");
         site.replace_host("lb", balancer);
-        Some(Self { site })
+        Self { site, state }
     }
 
     fn list(&self) -> String {
         fs::read_to_string(self.site.path("lists/n.gateway.conf")).unwrap()
+    }
+
+    /// Who is out, and why.
+    fn drains(&self) -> String {
+        fs::read_to_string(self.state.join("drains.json")).unwrap_or_default()
     }
 
     /// To whom no connection is opened now.
@@ -111,9 +109,7 @@ fn without(node: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_is_refused_while_it_is_changed() {
-    let Some(nginx) = Nginx::new().await else {
-        return;
-    };
+    let nginx = Nginx::new().await;
     nginx.site.run(&[]).await.is(0);
     nginx.site.did(&["change n1", "change n2"]);
     assert_eq!(nginx.seen_by("n1"), ["10.9.0.1 . 8243"]);
@@ -124,9 +120,7 @@ async fn a_node_is_refused_while_it_is_changed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_left_out_by_a_run_that_died_is_put_back_by_the_next() {
-    let Some(nginx) = Nginx::new().await else {
-        return;
-    };
+    let nginx = Nginx::new().await;
     let site = &nginx.site;
     site.killed_within("change n1", &["pause=1"]).await;
     assert_eq!(nginx.refused(), ["10.9.0.1 . 8243"]);
@@ -139,20 +133,43 @@ async fn who_was_left_out_by_a_run_that_died_is_put_back_by_the_next() {
     site.did(&["change n1", "change n2"]);
 }
 
+/// Nobody has to run anything: the drain's lease ends with the run. Once the node may be stopped it does not, see above.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_only_taken_out_by_a_run_that_died_comes_back_by_itself() {
+    let nginx = Nginx::new().await;
+    let site = &nginx.site;
+    site.write("lb/slowly", "1");
+    let words = [
+        "run",
+        "./site.yaml",
+        "-i",
+        "hosts.yaml",
+        "--output",
+        "plain",
+    ];
+    let is_out = || !nginx.refused().is_empty();
+    site.signalled_when(&words, Signal::KILL, is_out).await;
+    let began = Instant::now();
+    let is_back = || nginx.refused().is_empty() && nginx.drains() == "{}";
+    while !is_back() && began.elapsed() < Duration::from_secs(20) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(is_back(), "{:?} {}", nginx.refused(), nginx.drains());
+    site.did(&[]);
+    site.run(&["--wait-lock", "20"]).await.is(0);
+    site.did(&["change n1", "change n2"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_cannot_go_back_stays_out() {
-    let Some(nginx) = Nginx::new().await else {
-        return;
-    };
+    let nginx = Nginx::new().await;
     nginx.site.run(&["broken=n1", "lost=n1"]).await.is(8);
     assert_eq!(nginx.refused(), ["10.9.0.1 . 8243"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_else_took_out_stays_out_and_holds_the_others() {
-    let Some(nginx) = Nginx::new().await else {
-        return;
-    };
+    let nginx = Nginx::new().await;
     let site = &nginx.site;
     site.write("lists/n.gateway.conf", &without("10.9.0.2"));
     site.run(&[])
@@ -165,9 +182,7 @@ async fn what_somebody_else_took_out_stays_out_and_holds_the_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_taken_out_where_nginx_would_not_start_again_or_the_kernel_cannot() {
-    let Some(nginx) = Nginx::new().await else {
-        return;
-    };
+    let nginx = Nginx::new().await;
     let site = &nginx.site;
     for why in ["refuses", "cannot"] {
         site.write(&format!("lb/{why}"), "");
@@ -183,9 +198,7 @@ async fn nobody_is_taken_out_where_nginx_would_not_start_again_or_the_kernel_can
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_let_in_by_somebody_in_the_middle_is_taken_out_again() {
-    let Some(nginx) = Nginx::new().await else {
-        return;
-    };
+    let nginx = Nginx::new().await;
     let site = &nginx.site;
     site.run(&["broken=n1", "lost=n1"]).await.is(8);
     // As after `nft flush ruleset`.
@@ -197,9 +210,7 @@ async fn who_is_let_in_by_somebody_in_the_middle_is_taken_out_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_to_leave_and_stays_after_all_is_put_back() {
-    let Some(nginx) = Nginx::new().await else {
-        return;
-    };
+    let nginx = Nginx::new().await;
     let site = &nginx.site;
     site.run(&[]).await.is(0);
     let plays = fs::read_to_string(site.path("site.yaml")).unwrap();

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use std::time::Duration;
 
 /// How nodes are moved there.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hooks {
     take_out: Hook,
@@ -24,7 +24,7 @@ pub struct Hooks {
 }
 
 /// One of the three.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Hook {
     /// A program and its words; it must end with 0.
@@ -36,7 +36,7 @@ enum Hook {
 }
 
 /// In rotation, or not: a program ends with 0 or 1. With a `serving`, which a web server needs, its answer tells.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Look {
     command: Option<Vec<String>>,

@@ -21,6 +21,8 @@ pub const TRAFFIC: &str = "traffic.yaml";
 /// What a node has deployed.
 pub const CONTENT: &str = "content.yaml";
 const TAKE_OUT: &str = "take_out.yaml";
+/// Before a node is stopped that was taken out with `drain_leased`: the drain is to stay, whatever becomes of the run.
+const KEEP_OUT: &str = "keep_out.yaml";
 const PUT_BACK: &str = "put_back.yaml";
 const RESTORE: &str = "restore.yaml";
 /// Before anything: whether the node may become what the run wants. `is_peer` where it is no part of the run.
@@ -29,8 +31,8 @@ pub const MAY_CHANGE: &str = "may_change.yaml";
 pub const ROLL_BACK: &str = "roll_back.yaml";
 
 /// The files that a play's roles may offer to its rollout.
-const FILES: [&str; 9] = [
-    HEALTHY, PROBE, TRAFFIC, CONTENT, TAKE_OUT, PUT_BACK, RESTORE, MAY_CHANGE, ROLL_BACK,
+const FILES: [&str; 10] = [
+    HEALTHY, PROBE, TRAFFIC, CONTENT, TAKE_OUT, KEEP_OUT, PUT_BACK, RESTORE, MAY_CHANGE, ROLL_BACK,
 ];
 
 /// What is wrong with the errands of a play, as far as that can be known before its hosts are asked.
@@ -56,6 +58,7 @@ fn rehearse(world: &World<'_>, cluster: &Cluster, host: &HostState, file: &str) 
         .map_or("localhost", String::as_str);
     let vars = Layer::new("rollout").with("balancer", balancer);
     let vars = vars.with("probe_last", false).with("drained_by", who());
+    let vars = vars.with("drain_leased", false);
     let vars = vars.with("is_peer", false).with("rollback_from", "");
     match world.play.errand(file, vars) {
         Some(tasks) => plan::rehearse(world, &tasks, host),
@@ -117,6 +120,14 @@ impl Read {
             rotation,
             drain,
         }
+    }
+}
+
+fn errand_vars(balancer: Option<&str>) -> Layer {
+    let vars = Layer::new("rollout").with("drained_by", who());
+    match balancer {
+        Some(balancer) => vars.with("balancer", balancer),
+        None => vars,
     }
 }
 
@@ -201,11 +212,14 @@ impl Roll<'_> {
         }
     }
 
-    /// One balancer after the other: the first that refuses ends it, and the others are not asked.
-    pub(super) async fn drain_everywhere(&self, host: &str) -> Result<(), String> {
+    /// One balancer after the other: the first that refuses ends it, and the others are not asked. What is `leased` comes back
+    /// by itself when this run is gone before [`Roll::keep_out`].
+    pub(super) async fn drain_everywhere(&self, host: &str, leased: bool) -> Result<(), String> {
+        let leased = leased && self.has(KEEP_OUT);
         for balancer in &self.cluster.balancers {
+            let vars = errand_vars(Some(balancer)).with("drain_leased", leased);
             let run = self
-                .errand(host, TAKE_OUT, Some(balancer), Mode::Apply)
+                .errand_with(host, &[TAKE_OUT], vars)
                 .await
                 .map_err(|why| format!("{balancer}: {why}"))?;
             let left = run.as_ref().and_then(connections_left).unwrap_or(0);
@@ -213,6 +227,17 @@ impl Roll<'_> {
                 let text = format!("{left} connections of {balancer} did not end in time");
                 self.teller.note(Some(host), text);
             }
+        }
+        Ok(())
+    }
+
+    /// It is about to be stopped.
+    pub(super) async fn keep_out(&self, host: &str) -> Result<(), String> {
+        for balancer in &self.cluster.balancers {
+            let vars = errand_vars(Some(balancer)).with("drain_leased", false);
+            self.errand_with(host, &[KEEP_OUT], vars)
+                .await
+                .map_err(|why| format!("{balancer}: {why}"))?;
         }
         Ok(())
     }
@@ -255,10 +280,7 @@ impl Roll<'_> {
         balancer: Option<&str>,
         mode: Mode,
     ) -> Result<Option<Run>, String> {
-        let mut vars = Layer::new("rollout").with("drained_by", who());
-        if let Some(balancer) = balancer {
-            vars = vars.with("balancer", balancer);
-        }
+        let vars = errand_vars(balancer).with("drain_leased", false);
         self.walk(host, &[file], &vars, mode).await
     }
 

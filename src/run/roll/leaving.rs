@@ -24,7 +24,7 @@ impl Roll<'_> {
     pub async fn leave(&self, host: &str) -> Result<(), String> {
         let began = Instant::now();
         self.working(host, "taking it out of rotation");
-        let taken = self.drain_everywhere(host).await;
+        let taken = self.drain_everywhere(host, false).await;
         self.moved(host, Phase::TakenOut, &taken, began);
         taken
     }

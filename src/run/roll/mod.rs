@@ -64,6 +64,8 @@ struct Moving {
     lost: Vec<(String, Driven)>,
     /// Taken out of a rotation that no balancer of ours keeps.
     out: HashSet<String>,
+    /// Hosts whose service may have been stopped by this run: how they are taken out is nothing that may end by itself.
+    touched: HashSet<String>,
     /// Hosts whose service was there before.
     installed: HashSet<String>,
     /// The process of each host's service as it was found.
@@ -108,6 +110,7 @@ impl<'r> Roll<'r> {
                 states,
                 lost: vec![],
                 out: HashSet::new(),
+                touched: HashSet::new(),
                 installed: HashSet::new(),
                 processes: HashMap::new(),
                 faults: HashMap::new(),
@@ -307,6 +310,9 @@ impl<'r> Roll<'r> {
     }
 
     async fn change(&self, host: String, bake: Duration) -> Observation {
+        if let Err(why) = self.touch(&host).await {
+            return ended(host, Work::Change, How::Untouched { why });
+        }
         let how = match self.drive(&host).await {
             How::Failed { why } if self.is_untouched(&host).await => How::Untouched { why },
             How::Well => match self.lacks_nothing(&host).await {
@@ -316,6 +322,15 @@ impl<'r> Roll<'r> {
             how => how,
         };
         ended(host, Work::Change, how)
+    }
+
+    /// From here on nobody but this run, or the next one, puts it back: it may be stopped.
+    async fn touch(&self, host: &str) -> Result<(), String> {
+        if self.moving().out.contains(host) {
+            self.keep_out(host).await?;
+        }
+        self.moving().touched.insert(host.to_owned());
+        Ok(())
     }
 
     /// Its service was never stopped: the process is the one that was found, and it is healthy.
@@ -369,7 +384,8 @@ impl<'r> Roll<'r> {
         self.remember_content(&host).await;
         let began = Instant::now();
         self.working(&host, "taking it out of rotation");
-        let taken = self.drain_everywhere(&host).await;
+        let is_intact = !self.moving().touched.contains(&host);
+        let taken = self.drain_everywhere(&host, is_intact).await;
         self.moving().taken = true;
         if taken.is_ok() {
             self.moving().out.insert(host.clone());
@@ -401,7 +417,10 @@ impl<'r> Roll<'r> {
     async fn restore(&self, host: String) -> Observation {
         let began = Instant::now();
         self.working(&host, "bringing the old state back");
-        let restored = self.bring_back(&host).await;
+        let restored = match self.touch(&host).await {
+            Ok(()) => self.bring_back(&host).await,
+            Err(why) => Err(why),
+        };
         self.moved(&host, Phase::Restored, &restored, began);
         ended(host, Work::Restore, how(restored))
     }
