@@ -213,6 +213,11 @@ members() { awk -v cluster="$1" '$3 == cluster { print $1 }' <<<"$machines" | pa
 
 has_cluster() { clusters | grep -qx "$1"; }
 
+# The products that are deployed, by the groups of the machines.
+products() {
+  clusters | awk '/^(apim|gateway|traffic_manager)$/ { print "apim" } /^mi/ { print "mi" } /^si/ { print "si" }' | sort -u
+}
+
 on() {
   local name=$1
   shift

@@ -8,10 +8,6 @@ step "make it so"
 deploy
 all_serve
 
-# The products that are deployed, by the groups of the machines.
-products() {
-  clusters | awk '/^(apim|gateway|traffic_manager)$/ { print "apim" } /^mi/ { print "mi" } /^si/ { print "si" }' | sort -u
-}
 declare -a to=() written=()
 for product in $(products); do
   to+=(--to "$product=+1")
