@@ -82,7 +82,7 @@ before=$(not_apim_1)
 load_of apim
 begin --limit apim -e apim_ready_within=40
 meanwhile has_moved apim-1 'out of rotation'
-# The one that serves goes on with what it has loaded; the other one's new process asks for it in a few seconds.
+# Who serves goes on with what it has loaded. The new process of apim-1 looks for the database in a few seconds.
 on db-1 systemctl stop "$database"
 later on db-1 systemctl start "$database"
 ended
