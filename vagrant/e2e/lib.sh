@@ -318,9 +318,9 @@ foreign_return() {
   fi
 }
 
-# drained_lastingly NODE: what says at the balancer that it is out, also after the balancer was started anew
+# drained_lastingly NODE [BALANCER]: what says at the balancer that it is out, also after the balancer was started anew
 drained_lastingly() {
-  on lb-1 sh -c "cat /etc/haproxy/conf.d/*.cfg /var/lib/apim-deploy/refused.nft 2>/dev/null" | tr -s ' ' |
+  on "${2:-lb-1}" sh -c "cat /etc/haproxy/conf.d/*.cfg /var/lib/apim-deploy/refused.nft 2>/dev/null" | tr -s ' ' |
     grep -E " $(address_of "$1"):.* disabled|^$(address_of "$1") \\. " || true
 }
 
