@@ -24,6 +24,10 @@ use std::time::Duration;
 
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// NGINX counts `fail_timeout` in whole seconds of its clock.
+/// Source: nginx `src/http/ngx_http_upstream_round_robin.c`, `now - peer->checked <= peer->fail_timeout`.
+const ROUNDED: Duration = Duration::from_secs(1);
+
 /// NGINX as one that has this node of this cluster.
 pub struct Nginx<'s> {
     pub system: &'s System,
@@ -79,7 +83,7 @@ impl Balancer for Nginx<'_> {
         keep_out(self.system, self.folder, &others)?;
         let servers = self.servers()?;
         let forgotten = servers.iter().map(|server| server.fail_timeout).max();
-        let patience = Patience::new(self.system, forgotten.unwrap_or_default());
+        let patience = Patience::new(self.system, forgotten.unwrap_or_default() + ROUNDED);
         while !patience.is_over() {
             patience.rest(PAUSE);
         }
