@@ -19,6 +19,10 @@ impl System {
         self.leases.borrow().contains_key(what)
     }
 
+    pub fn has_leases(&self) -> bool {
+        !self.leases.borrow().is_empty()
+    }
+
     /// It stays, or somebody undid it.
     pub fn keep(&self, what: &str) {
         self.leases.borrow_mut().remove(what);

@@ -207,7 +207,8 @@ impl Carrier {
         self.system
             .set_environment([self.environment.as_slice(), step.environment.as_slice()].concat());
         let changes = self.call(ready.as_ref(), step, mode);
-        self.line.set_changing(false);
+        // What is leased must be let lapse.
+        self.line.set_changing(self.system.has_leases());
         self.voice.speak_for(None);
         let outcome = self.judge(changes, step, mode);
         // A change that only `changed_when` sees makes handlers due as well.
@@ -228,9 +229,8 @@ impl Carrier {
         mode: Mode,
     ) -> std::result::Result<Vec<String>, Failure> {
         // What an action does it may do while looking at its guard; it is not to be torn.
-        self.line.set_changing(
-            mode == Mode::Apply && matches!(ready.kind(), Kind::State | Kind::Action),
-        );
+        let changes = mode == Mode::Apply && matches!(ready.kind(), Kind::State | Kind::Action);
+        self.line.set_changing(changes || self.system.has_leases());
         // Asked again after saying so: the thread at stdin may be about to end the process.
         if self.line.is_gone() {
             return Err(Failure::new("the controller is gone"));

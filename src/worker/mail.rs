@@ -29,7 +29,7 @@ pub enum Delivery {
 pub struct Line {
     stopped: AtomicBool,
     gone: AtomicBool,
-    /// The current step changes something: half of it would be worse than all of it.
+    /// The current step changes something, half of which would be worse than all of it; or something is left to be undone.
     changing: AtomicBool,
     wanted: Mutex<Option<(Digest, SyncSender<Delivery>)>>,
 }
@@ -151,8 +151,8 @@ fn read_frame(from: &mut dyn Read) -> Result<Option<ToWorker>> {
     decode(&body).map(Some).map_err(std::io::Error::other)
 }
 
-/// The controller is gone. A step that only looks or waits is abandoned; one that changes something may
-/// end, within limits. The lock goes with the process.
+/// The controller is gone. A step that only looks or waits is abandoned; one that changes something may end, and leases are
+/// let lapse, within limits. The lock goes with the process.
 fn outlive(line: &Line, staging: &Path) {
     if line.changing.load(SeqCst) {
         std::thread::sleep(GRACE);
