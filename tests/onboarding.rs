@@ -135,6 +135,33 @@ fn a_tenant_comes_without_a_touch_of_the_others() {
     }
 }
 
+/// What all share is not written by it, and no rule takes it for missing.
+#[test]
+fn a_tenant_of_a_whole_deployment_is_held_against_the_rules() {
+    for engine in ["nginx", "haproxy"] {
+        let dir = tempfile::tempdir().unwrap();
+        let inventory = "inventories/standard-ha-multitenant.yaml";
+        let mut whole = shipped(dir.path(), "standard-ha-multitenant", inventory);
+        let set = format!("load_balancer_engine={engine}");
+        whole.extra_vars.push(set);
+        let name = "acme".to_owned();
+        let about = Options {
+            tenant: Some(OneTenant {
+                name,
+                leaves: false,
+            }),
+            ..whole.clone()
+        };
+        let found = |options| {
+            let judgeable = prepared(options).judgeable.unwrap();
+            assert_eq!(judgeable.unplanned, None);
+            let found = judgeable.offline().told().found;
+            found.into_iter().map(|j| j.rule).collect::<Vec<_>>()
+        };
+        assert_eq!(found(about), found(whole));
+    }
+}
+
 #[test]
 fn a_tenant_leaves_without_a_touch_of_the_others() {
     for (tenant, others, addresses) in [

@@ -6,6 +6,7 @@
 
 use super::shared::haproxy::Haproxy;
 use super::shared::hooks::{External, Hooks};
+use super::shared::lists;
 use super::shared::nginx::Nginx;
 use super::shared::rotation::{self, Balancer, Drains, Place};
 use super::shared::words::seconds;
@@ -15,7 +16,7 @@ use crate::wire::Failure;
 use serde::Deserialize;
 use std::fmt;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 /// Keeps a node out of a balancer's rotation, or in it.
@@ -65,15 +66,6 @@ enum Engine {
     Haproxy,
     /// Somebody else's balancer, by what was written for it.
     Hooks,
-}
-
-impl Engine {
-    fn folder(self) -> &'static Path {
-        Path::new(match self {
-            Self::Haproxy => "/etc/haproxy/conf.d",
-            _ => "/etc/nginx/clusters",
-        })
-    }
 }
 
 fn default_within() -> Duration {
@@ -158,10 +150,7 @@ drain:
 
     fn apply(&self, system: &System, change: Change) -> Result<()> {
         match change {
-            Change::TakeOut(_) => {
-                self.begin_lease(system);
-                self.take_out(system)
-            }
+            Change::TakeOut(_) => self.take_out(system),
             Change::Keep(_) => {
                 system.keep(&self.leased());
                 Ok(())
@@ -191,7 +180,11 @@ impl Drain {
         ours: Option<&rotation::Drain>,
     ) -> Result<Box<dyn Balancer + 's>> {
         let (cluster, node) = (self.cluster.as_str(), self.node);
-        let folder = self.folder.as_deref().unwrap_or(self.engine.folder());
+        let lists = match self.engine {
+            Engine::Haproxy => lists::Engine::Haproxy,
+            _ => lists::Engine::Nginx,
+        };
+        let folder = self.folder.as_deref().unwrap_or(lists.folder());
         Ok(match (self.engine, &self.hooks) {
             (Engine::Nginx, None) => Box::new(Nginx {
                 system,
@@ -242,13 +235,13 @@ impl Drain {
         !self.lease && system.is_leased(&self.leased())
     }
 
-    /// Before it is taken out: a run may be gone while its connections settle.
-    fn begin_lease(&self, system: &System) {
+    /// Before it is taken out: a run may be gone while its connections settle. What an earlier run took out it had a reason for.
+    fn begin_lease(&self, system: &System, known: Option<&rotation::Drain>) {
         let drain = Self {
             state: State::Serving,
             ..self.clone()
         };
-        match self.lease {
+        match self.lease && known.is_none() {
             true => system.lease(
                 self.leased(),
                 Box::new(move |system| match drain.check(system)?.is_empty() {
@@ -276,6 +269,7 @@ impl Drain {
             since: now(),
             is_loaded: false,
         };
+        self.begin_lease(system, known.as_ref());
         // The record first: a mark without one would be somebody else's for ever.
         drains.set(system, &self.cluster, &node, Some(drain.clone()))?;
         if let Err(failure) = balancer.take_out() {

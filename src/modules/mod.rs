@@ -199,6 +199,7 @@ modules! {
     deployed::Deployed,
     dnf::Dnf,
     drain::Drain,
+    drains::Drains,
     fail::Fail,
     file::File,
     gate::Gate,

@@ -5,6 +5,7 @@
 use super::shared::attributes::Attributes;
 use super::shared::content::{self, Source};
 use super::shared::permissions::Permissions;
+use super::shared::lists::Engine;
 use super::shared::placed::{Change, Placed, Rules};
 use super::shared::rotation::Drains;
 use super::shared::{haproxy, nginx};
@@ -12,7 +13,7 @@ use super::{Brings, Kind, Module};
 use crate::system::{Result, System};
 use crate::wire::{Content, Failure};
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Keeps a cluster's list of nodes as rendered, but for those that are out.
 #[derive(Debug, Deserialize)]
@@ -31,49 +32,6 @@ pub struct Upstreams {
     mode: Option<Permissions>,
 }
 
-/// Whose list it is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Engine {
-    #[default]
-    Nginx,
-    Haproxy,
-}
-
-impl Engine {
-    /// The list, in which who is out of the present one stays out. Of NGINX that is somebody else's hand alone: whom
-    /// we took out, the kernel refuses.
-    fn kept_out(self, text: &str, present: &str) -> String {
-        match self {
-            Self::Nginx => nginx::kept_down(text, present),
-            Self::Haproxy => haproxy::kept_disabled(text, present),
-        }
-    }
-
-    /// The same for a node that we took out.
-    fn drained(self, text: String, node: &str) -> String {
-        match self {
-            Self::Nginx => text,
-            Self::Haproxy => haproxy::marked(&text, node, true),
-        }
-    }
-
-    fn has(self, text: &str, node: &str) -> bool {
-        match self {
-            Self::Nginx => nginx::has(text, node),
-            Self::Haproxy => haproxy::has(text, node),
-        }
-    }
-
-    /// What else must know that the records have changed.
-    fn told(self, system: &System, list: &Path, drains: &Drains) -> Result<()> {
-        match (self, list.parent()) {
-            (Self::Nginx, Some(folder)) => nginx::keep_out(system, folder, drains),
-            _ => Ok(()),
-        }
-    }
-}
-
 impl Upstreams {
     fn wanted(&self, system: &System) -> Result<Content> {
         let name = self.src.as_deref().unwrap_or("the list");
@@ -85,31 +43,16 @@ impl Upstreams {
             .map_err(|_| Failure::new(format!("{name} is no text")).help("balancers read text"))?;
         let present = system.read(&self.dest)?.unwrap_or_default();
         let present = String::from_utf8_lossy(&present);
-        let kept = self.engine.kept_out(&text, &present);
-        let drains = Drains::read(system)?;
-        let marked = drains
-            .of(&self.cluster)
-            .fold(kept, |text, node| self.engine.drained(text, node));
-        Ok(Content::Text(marked))
-    }
-
-    fn forget_the_gone(&self, system: &System, content: &Content) -> Result<()> {
-        let Content::Text(text) = content else {
-            return Ok(());
-        };
-        let mut drains = Drains::read(system)?;
-        let gone: Vec<String> = drains
-            .of(&self.cluster)
-            .filter(|node| !self.engine.has(text, node))
-            .map(ToOwned::to_owned)
-            .collect();
-        if gone.is_empty() {
-            return Ok(());
-        }
-        for node in &gone {
-            drains.set(system, &self.cluster, node, None)?;
-        }
-        self.engine.told(system, &self.dest, &drains)
+        Ok(Content::Text(match self.engine {
+            // Somebody else's hand alone: whom we took out, the kernel refuses.
+            Engine::Nginx => nginx::kept_down(&text, &present),
+            Engine::Haproxy => {
+                let kept = haproxy::kept_disabled(&text, &present);
+                let drains = Drains::read(system)?;
+                let drained = drains.of(&self.cluster);
+                drained.fold(kept, |text, node| haproxy::marked(&text, node, true))
+            }
+        }))
     }
 
     fn placed<'a>(&'a self, content: &'a Content) -> Placed<'a> {
@@ -149,10 +92,8 @@ impl Module for Upstreams {
         self.placed(&content).check(system)
     }
 
-    /// Who left for good is no longer out: if it comes back, it is a new node.
     fn apply(&self, system: &System, change: Change) -> Result<()> {
         let content = self.wanted(system)?;
-        self.placed(&content).apply(system, &change)?;
-        self.forget_the_gone(system, &content)
+        self.placed(&content).apply(system, &change)
     }
 }

@@ -8,12 +8,16 @@ use crate::wire::Failure;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Uri {
     url: String,
+    /// Where to ask, whatever the host of the URL resolves to; empty: there. Ansible has nothing like it.
+    #[serde(default)]
+    address: String,
     #[serde(default = "get")]
     method: String,
     /// Text, or a structure for `json` and `form`.
@@ -155,7 +159,18 @@ impl Uri {
             verify: self.validate_certs,
             timeout: self.timeout,
             redirects: if follow { 10 } else { 0 },
+            address: self.address()?,
             ..Request::get(&self.url)
+        })
+    }
+
+    fn address(&self) -> Result<Option<IpAddr>> {
+        if self.address.is_empty() {
+            return Ok(None);
+        }
+        self.address.parse().map(Some).map_err(|_| {
+            Failure::new(format!("`address` is no address: {}", self.address))
+                .help("give an IP address; names go into `url`")
         })
     }
 

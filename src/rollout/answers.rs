@@ -209,7 +209,7 @@ impl Rollout {
 
 /// The driver keeps the limit; an answer that comes after it all the same counts for nothing.
 fn in_time(took: Duration, within: Duration, how: How) -> How {
-    if how == How::Well && took > within {
+    if matches!(how, How::Well | How::Cut) && took > within {
         let why = format!("not healthy within {} s", within.as_secs());
         return How::Failed { why };
     }

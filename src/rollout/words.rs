@@ -135,7 +135,7 @@ pub enum Action {
     Observe { rest: Duration },
     /// Run the steps of these hosts side by side; nothing is taken away.
     Converge { hosts: Vec<String> },
-    /// Drain them on all balancers, renew the leases of drains that are ours already, read back.
+    /// Drain them on all balancers, read back. What was not done anything to may come back by itself if we are gone.
     TakeOut { hosts: Vec<String> },
     /// Stop, swap, start, all gates; then, still out, probe it for `bake`. Its host is out by a look of this moment, or nobody
     /// serves yet.

@@ -6,7 +6,7 @@ use crate::wire::{Digest, Order, ToWorker, decode, frame_length};
 use std::io::{Read, Result};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -80,6 +80,15 @@ impl Line {
     }
 }
 
+/// What comes next.
+pub enum Next {
+    Order(Order),
+    /// Nothing for as long as was waited.
+    Silence,
+    /// Nothing any more.
+    Nothing,
+}
+
 pub struct Mail {
     line: Arc<Line>,
     orders: Receiver<Order>,
@@ -106,12 +115,20 @@ impl Mail {
         Arc::clone(&self.line)
     }
 
-    /// Waits for the next order; `None` when there will be none.
-    pub fn next_order(&self) -> Option<Order> {
+    /// Waits for the next order, but no longer than `patience`.
+    pub fn next_order(&self, patience: Option<Duration>) -> Next {
         if self.line.is_stopped() {
-            return None;
+            return Next::Nothing;
         }
-        self.orders.recv().ok()
+        let order = match patience {
+            None => self.orders.recv().map_err(RecvTimeoutError::from),
+            Some(patience) => self.orders.recv_timeout(patience),
+        };
+        match order {
+            Ok(order) => Next::Order(order),
+            Err(RecvTimeoutError::Timeout) => Next::Silence,
+            Err(RecvTimeoutError::Disconnected) => Next::Nothing,
+        }
     }
 }
 

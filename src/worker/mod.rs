@@ -23,11 +23,12 @@ use content::Content;
 use debt::Debt;
 use home::Home;
 use lock::Lock;
-use mail::Mail;
+use mail::{Mail, Next};
 use out::{Out, Voice};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How `apim-deploy worker` was called.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,6 +44,9 @@ enum Refusal {
     Busy(Failure),
     Sorry(Failure),
 }
+
+/// How long what is leased outlives the last order.
+const LEASE: Duration = Duration::from_secs(600);
 
 /// Exit codes that the controller tells apart, from sysexits.h.
 const EX_SOFTWARE: u8 = 70;
@@ -122,7 +126,7 @@ impl Worker {
         ExitCode::SUCCESS
     }
 
-    /// Whoever sent us is gone, and will not put back what it took out.
+    /// Whoever sent us is gone, or silent for long, and will not put back what it took out.
     fn let_lapse(&self) {
         for (what, failure) in self.carrier.system().lapse() {
             diary::write(&format!("{what}: {}", failure.message));
@@ -131,7 +135,17 @@ impl Worker {
 
     /// Until the controller hangs up or says stop.
     fn carry_orders(&mut self) {
-        while let Some(order) = self.mail.next_order() {
+        loop {
+            let leased = self.carrier.system().has_leases().then_some(LEASE);
+            let order = match self.mail.next_order(leased) {
+                Next::Order(order) => order,
+                // It may be gone without a word, with the network. If it is not, it looks before it goes on.
+                Next::Silence => {
+                    self.let_lapse();
+                    continue;
+                }
+                Next::Nothing => return,
+            };
             let failed = !self.carrier.carry(&order);
             let done = FromWorker::Done {
                 order: order.id,

@@ -129,10 +129,12 @@ impl Rules {
             Work::TakeOut if !went_well && self.changed & me == 0 => self.fail(me),
             Work::Change => {
                 let untouched = matches!(how, How::Untouched { .. });
-                if untouched || !went_well || late {
+                // The operator did not want to see the end of its bake.
+                let is_good = went_well || *how == How::Cut;
+                if untouched || !is_good || late {
                     self.fail(me);
                 }
-                if !untouched && (!went_well || late) {
+                if !untouched && (!is_good || late) {
                     self.bad |= me;
                 }
             }

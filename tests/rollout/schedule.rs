@@ -150,7 +150,14 @@ pub fn ways(pending: Pending) -> &'static [Way] {
     match pending {
         Pending::Look => &[Way::Plain],
         Pending::Picture => &[Way::Late],
-        Pending::Work(Work::Change, _) => &[Way::Fails, Way::Untouched, Way::Late, Way::Lies],
+        Pending::Work(Work::Change, _) => &[
+            Way::Fails,
+            Way::Untouched,
+            Way::Late,
+            Way::Lies,
+            Way::Worse,
+            Way::Cut,
+        ],
         Pending::Work(Work::Soak, _) => &[Way::Fails, Way::Lies, Way::Worse, Way::Cut],
         Pending::Work(Work::Restore, _) => &[Way::Fails, Way::Late],
         Pending::Work(..) => &[Way::Fails],

@@ -50,6 +50,9 @@ pub struct Truth {
     pub is_blind: bool,
 }
 
+/// Beyond the longest time that a change may take, with what a canary bakes.
+const LATE: Duration = Duration::from_secs(631);
+
 /// How something goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -271,7 +274,16 @@ impl World {
             self.healthy |= me;
         }
         if way == Way::Late {
-            self.now += Duration::from_secs(601);
+            self.now += LATE;
+        }
+        match way {
+            Way::Worse => {
+                return How::Worse {
+                    why: "it fails while it bakes".to_owned(),
+                };
+            }
+            Way::Cut if self.is_stopped && starts => return How::Cut,
+            _ => {}
         }
         // Half of the spoiled hosts show it at their gates, the others when they soak.
         let shows = cluster.spoiled & me & 0x5555_5555 != 0;
@@ -305,7 +317,7 @@ impl World {
             self.healthy &= !me;
         }
         if way == Way::Late {
-            self.now += Duration::from_secs(601);
+            self.now += LATE;
         }
         ok(works, "the old state does not start either")
     }

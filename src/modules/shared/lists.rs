@@ -1,7 +1,27 @@
 //! A cluster's files at a balancer, in which a node that is out has its lines marked. All of them, or none.
 
 use crate::system::{Result, System};
+use serde::Deserialize;
 use std::path::{Path, PathBuf};
+
+/// Whose lists.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    #[default]
+    Nginx,
+    Haproxy,
+}
+
+impl Engine {
+    /// Where they are.
+    pub fn folder(self) -> &'static Path {
+        Path::new(match self {
+            Self::Nginx => "/etc/nginx/clusters",
+            Self::Haproxy => "/etc/haproxy/conf.d",
+        })
+    }
+}
 
 /// Path and text of each.
 pub struct Lists(Vec<(PathBuf, String)>);

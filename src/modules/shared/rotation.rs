@@ -84,11 +84,13 @@ impl Drains {
         nodes.flat_map(|nodes| nodes.keys().map(String::as_str))
     }
 
-    /// Cluster and node of every one.
-    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// Cluster, node and why, of every one.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str, &Drain)> {
         let clusters = self.0.iter();
-        clusters
-            .flat_map(|(cluster, nodes)| nodes.keys().map(|node| (cluster.as_str(), node.as_str())))
+        clusters.flat_map(|(cluster, nodes)| {
+            let nodes = nodes.iter();
+            nodes.map(|(node, drain)| (cluster.as_str(), node.as_str(), drain))
+        })
     }
 
     /// All but one.

@@ -64,8 +64,10 @@ struct Moving {
     lost: Vec<(String, Driven)>,
     /// Taken out of a rotation that no balancer of ours keeps.
     out: HashSet<String>,
-    /// Hosts whose service may have been stopped by this run: how they are taken out is nothing that may end by itself.
-    touched: HashSet<String>,
+    /// Hosts whose drains end with this run, as nothing was done to them yet.
+    leased: HashSet<String>,
+    /// Hosts that were changed, or put back, by this run: what they are taken out for then must not end by itself.
+    known: HashSet<String>,
     /// Hosts whose service was there before.
     installed: HashSet<String>,
     /// The process of each host's service as it was found.
@@ -110,7 +112,8 @@ impl<'r> Roll<'r> {
                 states,
                 lost: vec![],
                 out: HashSet::new(),
-                touched: HashSet::new(),
+                leased: HashSet::new(),
+                known: HashSet::new(),
                 installed: HashSet::new(),
                 processes: HashMap::new(),
                 faults: HashMap::new(),
@@ -311,7 +314,12 @@ impl<'r> Roll<'r> {
 
     async fn change(&self, host: String, bake: Duration) -> Observation {
         if let Err(why) = self.touch(&host).await {
-            return ended(host, Work::Change, How::Untouched { why });
+            // An earlier run may have left it half changed.
+            let how = match self.is_untouched(&host).await {
+                true => How::Untouched { why },
+                false => failed(why),
+            };
+            return ended(host, Work::Change, how);
         }
         let how = match self.drive(&host).await {
             How::Failed { why } if self.is_untouched(&host).await => How::Untouched { why },
@@ -324,12 +332,25 @@ impl<'r> Roll<'r> {
         ended(host, Work::Change, how)
     }
 
+    /// For the first time in this run: a host that was in already, or is no longer what it was, may have proved bad.
+    fn is_leasable(&self, host: &str) -> bool {
+        let mut moving = self.moving();
+        let is_leasable = !moving.known.contains(host);
+        if is_leasable {
+            moving.leased.insert(host.to_owned());
+        }
+        is_leasable
+    }
+
     /// From here on nobody but this run, or the next one, puts it back: it may be stopped.
     async fn touch(&self, host: &str) -> Result<(), String> {
-        if self.moving().out.contains(host) {
+        let is_leased = self.moving().leased.contains(host);
+        if is_leased {
             self.keep_out(host).await?;
         }
-        self.moving().touched.insert(host.to_owned());
+        let mut moving = self.moving();
+        moving.leased.remove(host);
+        moving.known.insert(host.to_owned());
         Ok(())
     }
 
@@ -384,8 +405,8 @@ impl<'r> Roll<'r> {
         self.remember_content(&host).await;
         let began = Instant::now();
         self.working(&host, "taking it out of rotation");
-        let is_intact = !self.moving().touched.contains(&host);
-        let taken = self.drain_everywhere(&host, is_intact).await;
+        let is_leased = self.is_leasable(&host);
+        let taken = self.drain_everywhere(&host, is_leased).await;
         self.moving().taken = true;
         if taken.is_ok() {
             self.moving().out.insert(host.clone());
@@ -397,6 +418,8 @@ impl<'r> Roll<'r> {
     async fn put_back(&self, host: String) -> Observation {
         let began = Instant::now();
         self.working(&host, "putting it back into rotation");
+        self.moving().leased.remove(&host);
+        self.moving().known.insert(host.clone());
         let back = self.undrain_everywhere(&host).await;
         let how = match back {
             Ok(held) => {

@@ -16,6 +16,9 @@ use tokio::sync::OnceCell;
 /// Looks at a node that soaks for each reading of the balancers.
 const LOOKS_A_READING: u32 = 5;
 
+/// How often a bake may begin again after a probe that failed, as a soak may.
+const BAKES: u8 = 4;
+
 /// What is known of the requests that go on beside the rollout.
 #[derive(Default)]
 pub struct Watch {
@@ -103,7 +106,9 @@ impl Roll<'_> {
             return ended(host, Work::Soak, How::Well);
         }
         let began = Instant::now();
-        let how = self.watch_it(&host, time, "that it stays healthy").await;
+        let how = self
+            .watch_it(&host, time, "that it stays healthy", false)
+            .await;
         let told = match &how {
             How::Failed { why } | How::Worse { why } => Err(why.clone()),
             _ => Ok(()),
@@ -120,26 +125,30 @@ impl Roll<'_> {
 
     /// A changed node that is still out.
     pub(super) async fn bake(&self, host: &str, time: Duration) -> How {
-        match time.is_zero() {
-            true => How::Well,
-            false => {
-                self.watch_it(host, time, "it before anybody is sent there")
-                    .await
+        let mut how = How::Well;
+        for _ in 0..BAKES {
+            if !time.is_zero() {
+                let what = "it before anybody is sent there";
+                how = self.watch_it(host, time, what, true).await;
+            }
+            if !matches!(how, How::Failed { .. }) {
+                break;
             }
         }
+        how
     }
 
     /// What it does meanwhile is not taken for the others'.
-    async fn watch_it(&self, host: &str, time: Duration, what: &str) -> How {
+    async fn watch_it(&self, host: &str, time: Duration, what: &str, is_out: bool) -> How {
         self.watched(|w| w.soaking.insert(host.to_owned()));
-        let how = self.watch_for(host, time, what).await;
+        let how = self.watch_for(host, time, what, is_out).await;
         self.watched(|w| w.soaking.remove(host));
         how
     }
 
-    async fn watch_for(&self, host: &str, time: Duration, what: &str) -> How {
+    async fn watch_for(&self, host: &str, time: Duration, what: &str, is_out: bool) -> How {
         let began = Instant::now();
-        let mut soak = Soak::new(self, host).await;
+        let mut soak = Soak::new(self, host, is_out).await;
         loop {
             let left = time.saturating_sub(began.elapsed());
             if left.is_zero() {
@@ -241,6 +250,8 @@ fn asked(run: &Run) -> Option<Asked> {
 struct Soak<'s> {
     roll: &'s Roll<'s>,
     host: &'s str,
+    /// What balancers meet is its peers' doing.
+    is_out: bool,
     first: Reading,
     /// From half time on: a process that was just started is slow for a while.
     half: Option<Reading>,
@@ -249,7 +260,7 @@ struct Soak<'s> {
 }
 
 impl<'s> Soak<'s> {
-    async fn new(roll: &'s Roll<'s>, host: &'s str) -> Self {
+    async fn new(roll: &'s Roll<'s>, host: &'s str, is_out: bool) -> Self {
         let mut first = Reading::default();
         if roll.watch.baseline.initialized() {
             first = roll.reading(false).await;
@@ -257,6 +268,7 @@ impl<'s> Soak<'s> {
         Self {
             roll,
             host,
+            is_out,
             now: first.clone(),
             first,
             half: None,
@@ -290,7 +302,7 @@ impl<'s> Soak<'s> {
         }
         let since = self.now.since(&self.first);
         let limits = &roll.cluster.limits;
-        let failing = evidence::is_failing(limits, self.host, before, &since);
+        let failing = evidence::is_failing(limits, self.host, before, &self.own(since.clone()));
         if failing.is_none() {
             let soaking = roll.watched(|w| w.soaking.clone());
             let soaking: Vec<&str> = soaking.iter().map(String::as_str).collect();
@@ -301,11 +313,19 @@ impl<'s> Soak<'s> {
         failing
     }
 
+    /// What is its doing.
+    fn own(&self, mut reading: Reading) -> Reading {
+        if self.is_out {
+            reading.through.clear();
+        }
+        reading
+    }
+
     /// Where too few requests came after half time all of the soak counts.
     fn slower(&self) -> Option<String> {
         let before = self.roll.watch.baseline.get()?;
         let limits = &self.roll.cluster.limits;
-        let since = |mark: &Reading| self.now.since(mark);
+        let since = |mark: &Reading| self.own(self.now.since(mark));
         let half = self.half.as_ref().map(since);
         let half = half.filter(|half| evidence::is_enough(self.host, half));
         let window = half.unwrap_or_else(|| since(&self.first));

@@ -77,12 +77,6 @@ pub fn kept_disabled(text: &str, present: &str) -> String {
     lines.collect()
 }
 
-/// Whether HAProxy's list names the node at all.
-pub fn has(text: &str, node: &str) -> bool {
-    let mut servers = text.lines().filter_map(written);
-    servers.any(|server| server.host == node)
-}
-
 /// A section begins: that of a proxy with servers, by its name, or another one.
 fn section(line: &str) -> Option<Option<&str>> {
     if line.starts_with([' ', '\t', '#']) {

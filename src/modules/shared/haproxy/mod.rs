@@ -6,7 +6,7 @@
 mod list;
 mod runtime;
 
-pub use list::{has, kept_disabled, marked};
+pub use list::{kept_disabled, marked};
 
 use super::children;
 use super::lists::Lists;
@@ -45,15 +45,11 @@ pub struct Haproxy<'s> {
 
 impl Haproxy<'_> {
     fn lists(&self) -> Result<Lists> {
-        let own = format!("{}.cfg", self.cluster);
-        Lists::read(self.system, self.folder, |name| name == own)
+        own_lists(self.system, self.folder, self.cluster)
     }
 
     fn listed(&self) -> Result<Vec<Server>> {
-        let node = self.node.to_string();
-        let lists = self.lists()?;
-        let listed = lists.texts().flat_map(|text| list::servers(text, &node));
-        Ok(listed.collect())
+        listed(self.system, self.folder, self.cluster, self.node)
     }
 
     /// The listed ones as the running process has them; those that it does not know are not among them.
@@ -295,4 +291,21 @@ impl Balancer for Haproxy<'_> {
             patience.rest(PAUSE);
         }
     }
+}
+
+/// Whether the cluster's list has the node.
+pub fn lists(system: &System, folder: &Path, cluster: &str, node: IpAddr) -> Result<bool> {
+    Ok(!listed(system, folder, cluster, node)?.is_empty())
+}
+
+fn own_lists(system: &System, folder: &Path, cluster: &str) -> Result<Lists> {
+    let own = format!("{cluster}.cfg");
+    Lists::read(system, folder, |name| name == own)
+}
+
+fn listed(system: &System, folder: &Path, cluster: &str, node: IpAddr) -> Result<Vec<Server>> {
+    let lists = own_lists(system, folder, cluster)?;
+    let node = node.to_string();
+    let listed = lists.texts().flat_map(|text| list::servers(text, &node));
+    Ok(listed.collect())
 }

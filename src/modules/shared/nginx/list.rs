@@ -40,11 +40,6 @@ pub fn kept_down(text: &str, present: &str) -> String {
     lines.collect()
 }
 
-/// Whether NGINX's list names the node at all.
-pub fn has(text: &str, node: &str) -> bool {
-    !servers(text, node).is_empty()
-}
-
 impl Server {
     fn is_at(&self, other: &Self) -> bool {
         (&self.host, self.port) == (&other.host, other.port)
@@ -64,19 +59,34 @@ fn server(line: &str) -> Option<Server> {
         host: host.trim_matches(['[', ']']).to_owned(),
         port: port.parse().ok()?,
         is_down: words.contains(&"down"),
-        fail_timeout: told.map_or(Some(FAIL_TIMEOUT), time)?,
+        fail_timeout: told.and_then(time).unwrap_or(FAIL_TIMEOUT),
     })
 }
 
-/// `5`, `5s`, `500ms`, `1m`. Source: nginx.org, "Configuration file measurement units".
+/// `5`, `500ms`, `1m30s`. Source: nginx.org, "Configuration file measurement units".
 fn time(text: &str) -> Option<Duration> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let number: u64 = digits.parse().ok()?;
-    Some(match text.strip_prefix(digits)? {
-        "ms" => Duration::from_millis(number),
-        "" | "s" => Duration::from_secs(number),
-        "m" => Duration::from_secs(number.saturating_mul(60)),
-        "h" => Duration::from_secs(number.saturating_mul(3600)),
+    let mut whole = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let number: u32 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let letters = rest
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        whole += number * unit(&rest[..letters])?;
+        rest = &rest[letters..];
+    }
+    Some(whole)
+}
+
+fn unit(word: &str) -> Option<Duration> {
+    Some(match word {
+        "ms" => Duration::from_millis(1),
+        "" | "s" => Duration::from_secs(1),
+        "m" => Duration::from_secs(60),
+        "h" => Duration::from_secs(60 * 60),
+        "d" => Duration::from_secs(24 * 60 * 60),
         _ => return None,
     })
 }
@@ -92,7 +102,7 @@ upstream a {
     server 10.0.0.11:8243 max_fails=3;
 }
 upstream b {
-    server 10.0.0.1:9443 fail_timeout=1m;
+    server 10.0.0.1:9443 fail_timeout=1m30s;
     server [fe80::1]:9443 down;
 }
 server { listen 80; }
@@ -106,14 +116,17 @@ server { listen 80; }
             short.collect::<Vec<_>>(),
             [
                 (8243, false, Duration::from_millis(500)),
-                (9443, false, Duration::from_secs(60))
+                (9443, false, Duration::from_secs(90))
             ]
         );
         let other = servers(LIST, "fe80::1");
         assert!(other[0].is_down);
         assert_eq!(other[0].line, "server [fe80::1]:9443 down;");
         assert_eq!(servers(LIST, "10.0.0.11")[0].fail_timeout, FAIL_TIMEOUT);
-        assert!(!has(LIST, "10.0.0.2"));
+        assert!(servers(LIST, "10.0.0.2").is_empty());
+        // A word that nobody knows makes it no other server.
+        let odd = servers("server 10.0.0.1:1 fail_timeout=soon down;", "10.0.0.1");
+        assert_eq!((odd[0].is_down, odd[0].fail_timeout), (true, FAIL_TIMEOUT));
     }
 
     #[test]
@@ -123,8 +136,8 @@ server { listen 80; }
         assert_eq!(
             kept,
             LIST.replace(
-                "10.0.0.1:9443 fail_timeout=1m;",
-                "10.0.0.1:9443 fail_timeout=1m down;"
+                "10.0.0.1:9443 fail_timeout=1m30s;",
+                "10.0.0.1:9443 fail_timeout=1m30s down;"
             )
         );
         assert_eq!(kept_down(&kept, &kept), kept);

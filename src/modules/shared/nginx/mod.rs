@@ -9,7 +9,7 @@
 mod list;
 mod refusal;
 
-pub use list::{has, kept_down};
+pub use list::kept_down;
 
 use super::lists::Lists;
 use super::patience::{Patience, spoken};
@@ -73,14 +73,17 @@ impl Balancer for Nginx<'_> {
     fn take_out(&self) -> Result<()> {
         let test = Command::new(["nginx", "-t", "-q"]);
         self.system.expect(&test)?;
-        keep_out(self.system, self.folder, &Drains::read(self.system)?)
+        refusal::refuse(self.system, &self.endpoints()?)
     }
 
     /// A node that refused is not asked again for its `fail_timeout`. Only after that may another one be taken out.
     fn put_back(&self, _: Duration) -> Result<()> {
         let drains = Drains::read(self.system)?;
         let others = drains.without(self.cluster, &self.node.to_string());
-        keep_out(self.system, self.folder, &others)?;
+        let others = endpoints_of(self.system, self.folder, &others)?;
+        // At whatever ports it was refused: its list may have changed since.
+        let is_out = |e: &Endpoint| e.node != self.node || others.contains(e);
+        refusal::refuse_only(self.system, is_out)?;
         let servers = self.servers()?;
         let forgotten = servers.iter().map(|server| server.fail_timeout).max();
         let patience = Patience::new(self.system, forgotten.unwrap_or_default() + ROUNDED);
@@ -108,13 +111,23 @@ impl Balancer for Nginx<'_> {
     }
 }
 
-/// Has the kernel refuse the nodes of these records at NGINX, and nobody else.
-pub fn keep_out(system: &System, folder: &Path, drains: &Drains) -> Result<()> {
-    let found = drains.all().map(|(cluster, node)| match node.parse() {
+/// Has the kernel refuse nobody but nodes of these records.
+pub fn forget(system: &System, folder: &Path, drains: &Drains) -> Result<()> {
+    let known = endpoints_of(system, folder, drains)?;
+    refusal::refuse_only(system, |endpoint| known.contains(endpoint))
+}
+
+/// Whether a list of the cluster has the node.
+pub fn lists(system: &System, folder: &Path, cluster: &str, node: IpAddr) -> Result<bool> {
+    Ok(!servers(system, folder, cluster, node)?.is_empty())
+}
+
+fn endpoints_of(system: &System, folder: &Path, drains: &Drains) -> Result<Vec<Endpoint>> {
+    let found = drains.all().map(|(cluster, node, _)| match node.parse() {
         Ok(node) => endpoints(system, folder, cluster, node),
         Err(_) => Ok(vec![]),
     });
-    refusal::make(system, found.collect::<Result<Vec<_>>>()?.concat())
+    Ok(found.collect::<Result<Vec<_>>>()?.concat())
 }
 
 /// The lines of the cluster's lists that are the node's.

@@ -1,8 +1,8 @@
 //! The endpoints to which this host's kernel opens no new connections: a table of our own in nftables, and the file from
 //! which it is made again when NGINX is started after the host was.
 //!
-//! The table is made as a whole, so it says what the records say and nothing of an earlier time is left in it. Open
-//! connections go on.
+//! The table is made as a whole, from what the kernel refuses at that moment: nobody is refused for what a record of an earlier
+//! time says. Open connections go on.
 //! Source: nftables manual nft(8): `-f` is one transaction; `reject with tcp reset`.
 
 use crate::system::{Command, Result, System, ourselves};
@@ -23,32 +23,47 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// Refuses these, and lets everybody else in again; when it failed all is as it was.
-pub fn make(system: &System, mut endpoints: Vec<Endpoint>) -> Result<()> {
-    endpoints.sort_unstable();
-    endpoints.dedup();
-    let text = script(&endpoints);
-    let before = file(system)?;
-    match endpoints.is_empty() {
-        true if before.is_none() => return Ok(()),
-        true => system.remove(&path(system))?,
-        false => write(system, &text)?,
+/// Refuses these too, now and when NGINX is started after the host was; when it failed all is as it was.
+pub fn refuse(system: &System, endpoints: &[Endpoint]) -> Result<()> {
+    let refused = in_kernel(system)?;
+    let all = refused.iter().chain(endpoints).copied().collect();
+    make(system, &refused, all)
+}
+
+/// Of those that are refused lets all in but these; when it failed all is as it was.
+pub fn refuse_only(system: &System, is_out: impl Fn(&Endpoint) -> bool) -> Result<()> {
+    let refused = in_kernel(system)?;
+    let left = refused.iter().copied().filter(is_out).collect();
+    make(system, &refused, left)
+}
+
+/// The kernel first: a file alone proves nothing, see [`has`].
+fn make(system: &System, before: &[Endpoint], mut wanted: Vec<Endpoint>) -> Result<()> {
+    wanted.sort_unstable();
+    wanted.dedup();
+    let is_same = before.len() == wanted.len() && before.iter().all(|e| wanted.contains(e));
+    if !is_same {
+        tell(system, &wanted)?;
     }
-    let nft = Command::new(["nft", "-f", "-"]).input(text);
-    let told = system.expect(&nft).map(drop);
-    told.map_err(|failure| {
-        let restored = before.map_or_else(
-            || system.remove(&path(system)),
-            |text| write(system, &text),
-        );
-        let failure = failure.help(
-            "nodes are taken out of NGINX by nftables: the package nftables and a kernel with nf_tables must be there",
-        );
-        match restored {
-            Ok(()) => failure,
-            Err(e) => failure.detail([format!("its file could not be restored: {e}")]),
-        }
+    let kept = match wanted.is_empty() {
+        true => system.remove(&path(system)),
+        false => write(system, &script(&wanted)),
+    };
+    kept.map_err(|failure| match tell(system, before) {
+        Ok(()) => failure,
+        Err(e) => failure.detail([format!("the kernel's rules could not be restored: {e}")]),
     })
+}
+
+fn tell(system: &System, endpoints: &[Endpoint]) -> Result<()> {
+    let nft = Command::new(["nft", "-f", "-"]).input(script(endpoints));
+    system.expect(&nft).map(drop).map_err(needs_nft)
+}
+
+fn needs_nft(failure: Failure) -> Failure {
+    failure.help(
+        "nodes are taken out of NGINX by nftables: the package nftables and a kernel with nf_tables must be there",
+    )
 }
 
 /// Whether all of these are refused, now and when NGINX is started after the host was; of nobody that is not so.
@@ -66,7 +81,8 @@ pub fn has(system: &System, endpoints: &[Endpoint]) -> Result<bool> {
 }
 
 fn in_kernel(system: &System) -> Result<Vec<Endpoint>> {
-    let listed = system.run(&Command::new(["nft", "-j", "list", "table", "inet", TABLE]))?;
+    let list = Command::new(["nft", "-j", "list", "table", "inet", TABLE]);
+    let listed = system.run(&list).map_err(needs_nft)?;
     // Somebody emptied the kernel's rules, or the host was started anew.
     if !listed.ok() && listed.stderr.contains("No such file or directory") {
         return Ok(vec![]);
@@ -125,7 +141,7 @@ fn script(endpoints: &[Endpoint]) -> String {
         return text;
     }
     let (four, six): (Vec<_>, Vec<_>) = endpoints.iter().partition(|e| e.node.is_ipv4());
-    let _ = write!(text, "table inet {TABLE} {{\n");
+    let _ = writeln!(text, "table inet {TABLE} {{");
     for (set, kind, endpoints) in [("out_4", "ipv4_addr", four), ("out_6", "ipv6_addr", six)] {
         let _ = write!(text, "set {set} {{\ntype {kind} . inet_service\n");
         if !endpoints.is_empty() {
@@ -136,9 +152,9 @@ fn script(endpoints: &[Endpoint]) -> String {
     }
     text.push_str("chain output {\ntype filter hook output priority filter; policy accept;\n");
     for (words, set) in [("ip daddr", "out_4"), ("ip6 daddr", "out_6")] {
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "tcp flags & (fin | syn | rst | ack) == syn {words} . tcp dport @{set} counter reject with tcp reset\n"
+            "tcp flags & (fin | syn | rst | ack) == syn {words} . tcp dport @{set} counter reject with tcp reset"
         );
     }
     text.push_str("}\n}\n");
