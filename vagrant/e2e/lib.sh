@@ -26,6 +26,8 @@ out=$(mktemp -d "${TMPDIR:-/tmp}/apim-lab.XXXXXX")
 
 # API-M's own health-check API takes the way of every API call; MI and SI have the samples of group_vars.
 api_path=${LAB_API_PATH:-/health-check}
+# Where a WebSocket says back what it is told; empty: nowhere. The stand-ins do at every path that they answer.
+ws_path=${LAB_WS_PATH-$api_path}
 portal_path=/publisher/login
 mi_path=${LAB_MI_PATH:-/hello}
 si_path=:8006/hello
@@ -564,6 +566,12 @@ load_start() {
   loads+=("$name:$!")
 }
 
+# load_start_ws NAME HOST PATH: four WebSockets, a text on each every 0.2 s and its echo, until load_stop
+load_start_ws() {
+  env --default-signal=INT ruby "$e2e/websockets.rb" "$2" "$balancer" 8099 "$3" 4 0.2 >"$out/load.$1" 2>&1 &
+  loads+=("$1:$!")
+}
+
 load_stop() {
   local load
   for load in "${loads[@]}"; do
@@ -571,18 +579,22 @@ load_stop() {
   done
   for load in "${loads[@]}"; do
     wait "${load##*:}" || true
-    printf '   load  %s: %s\n' "${load%:*}" "$(awk '/responses/ { print $2, $1 }' "$out/load.${load%:*}" | paste -sd',')"
+    printf '   load  %s: %s\n' "${load%:*}" \
+      "$(awk '/responses/ { print $2, $1 } /^reopened: / { print $2, "reopened" }' "$out/load.${load%:*}" | paste -sd',')"
   done
   stopped_loads=("${loads[@]%:*}")
   loads=()
 }
 
-# load_of CLUSTER: GET and POST, by clients with open connections
+# load_of CLUSTER: GET and POST, by clients with open connections, and WebSockets where APIs are asked for
 load_of() {
   local host path
   read -r host path < <(entry "$1")
   load_start "$1-get" GET "$host" "$path"
   load_start "$1-post" POST "$host" "$path"
+  if [[ $host == "$api_host" && -n $ws_path ]]; then
+    load_start_ws "$1-ws" "$host" "$ws_path"
+  fi
 }
 
 # load_all: of every cluster that requests come in by; a control plane's come in by the gateways, and streams are no HTTP
@@ -598,15 +610,15 @@ load_all() {
   done
 }
 
-# What was not answered with 2xx, one line each. A connection that is passed through to MI ends with its node, and NGINX closes
-# those that idle when somebody reloads it: a POST that meets the close is not repeated by its client. So many of those, which
-# are shown, are no failure of a node; a scenario that reloads NGINX sets `reload_cuts`.
+# What was not answered with 2xx, or with its echo (101), one line each. A connection that is passed through to MI ends with its
+# node, and NGINX closes those that idle when somebody reloads it: a POST that meets the close is not repeated by its client. So
+# many of those, which are shown, are no failure of a node; a scenario that reloads NGINX sets `reload_cuts`.
 readonly mi_cuts=10
 reload_cuts=0
 load_failures() {
   local name cut allowed
   for name in "${stopped_loads[@]}"; do
-    awk '/responses$/ && $1 !~ /^\[2/ { print }
+    awk '/responses$/ && $1 !~ /^\[(2|101\])/ { print }
       /^Error distribution/ { errors = 1; next }
       errors && NF { print }' "$out/load.$name" >"$out/failures"
     case $name in

@@ -24,6 +24,7 @@ import standin.base.Store;
 import standin.base.Tls;
 import standin.base.Toml;
 import standin.base.Web;
+import standin.base.WebSockets;
 
 /** The stand-in for WSO2 API Manager: boots in the product's order and refuses what the product refuses. */
 public final class ApiManager {
@@ -292,8 +293,8 @@ public final class ApiManager {
         bind("the pass-through HTTPS listener", 8243 + o, () -> Web.listen(null, 8243 + o, tls, 16, gateway::serve));
         Log.info("org.apache.synapse.transport.passthru.core.PassThroughListeningIOReactorManager", "Pass-through HTTP and HTTPS listeners started on 0.0.0.0:"
                 + (8280 + o) + " and 0.0.0.0:" + (8243 + o));
-        bind("the WebSocket listener", 9099 + o, () -> Web.listen(null, 9099 + o, null, 2, gateway::serve));
-        bind("the secure WebSocket listener", 8099 + o, () -> Web.listen(null, 8099 + o, tls, 2, gateway::serve));
+        bind("the WebSocket listener", 9099 + o, () -> WebSockets.listen(9099 + o, null, gateway::serve, gateway::admits));
+        bind("the secure WebSocket listener", 8099 + o, () -> WebSockets.listen(8099 + o, tls, gateway::serve, gateway::admits));
         bind("the WebSub listener", 9021 + o, () -> Web.listen(null, 9021 + o, null, 2, gateway::serve));
         bind("the secure WebSub listener", 8021 + o, () -> Web.listen(null, 8021 + o, tls, 2, gateway::serve));
     }
@@ -377,7 +378,22 @@ public final class ApiManager {
         Log.info("org.wso2.carbon.core.init.CarbonServerManager", "Gracefully shutting down WSO2 API Manager (stand-in)...");
         boolean clean = Web.drain(STOP_MILLIS);
         Log.info("org.wso2.carbon.core.init.CarbonServerManager", clean ? "All running requests have ended" : "Some requests did not end in time");
+        closeWebSockets();
         Log.info("org.wso2.carbon.core.init.CarbonServerManager", "Shutdown complete");
         Log.info("org.wso2.carbon.core.init.CarbonServerManager", "Halting JVM");
+    }
+
+    /** Inbound endpoints go with the mediation engine, after the transports have become quiet: until then WebSockets are served as ever. */
+    private void closeWebSockets() {
+        int open = WebSockets.open();
+        try {
+            boolean clean = WebSockets.goAway();
+            if (open > 0) {
+                Log.info("org.wso2.carbon.inbound.endpoint.protocol.websocket.management.WebsocketEndpointManager",
+                        open + (clean ? " WebSockets were closed" : " WebSockets were to be closed, and some did not end in time"));
+            }
+        } catch (IOException e) {
+            Log.error("org.apache.synapse.inbound.InboundEndpoint", "Unable to destroy Inbound endpoint", e);
+        }
     }
 }

@@ -187,6 +187,37 @@ final class Gateway {
             call.send(ready() ? 200 : 500, null, new byte[0]);
             return;
         }
+        Map<String, Object> api = route(call);
+        if (api == null) {
+            return;
+        }
+        String context = (String) api.get("context");
+        Node.sleep(Long.parseLong(call.query("delay_ms", "0")));
+        String resource = call.path().substring(context.length());
+        if (api.get("backend") != null) {
+            forward(call, (String) api.get("backend"), resource);
+        } else if (resource.startsWith("/menu") && context.equals("/pizzashack/1.0.0")) {
+            call.json(200, List.of(Json.map("name", "BBQ Chicken Bacon", "price", "24.99"), Json.map("name", "Garden Fresh", "price", "8.99")));
+        } else {
+            call.json(200, Json.map("standIn", true, "api", api.get("name"), "version", api.get("version"), "resource", resource,
+                    "method", call.method(), "node", Node.name()));
+        }
+    }
+
+    /** Whether a WebSocket may be opened there; what a call would be refused for, it is too. */
+    boolean admits(Call call) throws Exception {
+        if (Fault.spoils(call)) {
+            return false;
+        }
+        if (!ready()) {
+            fault(call, 503, "303001", "Runtime Error", "The gateway is not ready");
+            return false;
+        }
+        return call.path().equals("/health-check") || route(call) != null;
+    }
+
+    /** The API that is called; null when the call was refused. */
+    private Map<String, Object> route(Call call) throws Exception {
         Map<String, Object> api = null;
         String context = "";
         for (Map.Entry<String, Map<String, Object>> e : byContext.entrySet()) {
@@ -198,27 +229,18 @@ final class Gateway {
         }
         if (api == null) {
             fault(call, 404, "404", "Not Found", "The requested resource is not available.");
-            return;
+            return null;
         }
         String domain = String.valueOf(api.get("organization"));
         if (!Boolean.TRUE.equals(tenants.active(domain))) {
             fault(call, 403, "900900", "Unclassified Authentication Failure", "Trying to access inactive tenant domain : " + domain);
-            return;
+            return null;
         }
         if (call.bearer() != null && revoked.contains(call.bearer())) {
             fault(call, 401, "900901", "Invalid Credentials", "Access failure for API: " + context + ": the token is revoked");
-            return;
+            return null;
         }
-        Node.sleep(Long.parseLong(call.query("delay_ms", "0")));
-        String resource = call.path().substring(context.length());
-        if (api.get("backend") != null) {
-            forward(call, (String) api.get("backend"), resource);
-        } else if (resource.startsWith("/menu") && context.equals("/pizzashack/1.0.0")) {
-            call.json(200, List.of(Json.map("name", "BBQ Chicken Bacon", "price", "24.99"), Json.map("name", "Garden Fresh", "price", "8.99")));
-        } else {
-            call.json(200, Json.map("standIn", true, "api", api.get("name"), "version", api.get("version"), "resource", resource,
-                    "method", call.method(), "node", Node.name()));
-        }
+        return api;
     }
 
     private void forward(Call call, String backend, String resource) throws IOException {

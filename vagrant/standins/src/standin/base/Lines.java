@@ -43,6 +43,19 @@ public final class Lines implements Closeable {
 
     /** Listens; each peer gets a thread. Peers that stay silent for a minute are dropped. */
     public static ServerSocket listen(String host, int port, SSLContext tls, Served body) throws IOException {
+        return accept(host, port, tls, socket -> {
+            try (Lines peer = new Lines(socket)) {
+                body.serve(peer);
+            }
+        });
+    }
+
+    interface Taken {
+        void take(Socket socket) throws IOException;
+    }
+
+    /** Listens; each socket gets a thread, and is closed when that ends. */
+    static ServerSocket accept(String host, int port, SSLContext tls, Taken body) throws IOException {
         ServerSocket server = tls == null ? new ServerSocket() : tls.getServerSocketFactory().createServerSocket();
         server.setReuseAddress(true);
         server.bind(host == null ? new InetSocketAddress(port) : new InetSocketAddress(host, port));
@@ -52,8 +65,8 @@ public final class Lines implements Closeable {
                     Socket s = server.accept();
                     s.setSoTimeout(60_000);
                     Node.daemon("peer-" + port, () -> {
-                        try (Lines peer = new Lines(s)) {
-                            body.serve(peer);
+                        try (Socket peer = s) {
+                            body.take(peer);
                         } catch (IOException e) {
                             // The peer is gone; closing is all there is to do.
                         }

@@ -61,7 +61,7 @@ public final class Web {
         return web;
     }
 
-    private static void serve(HttpExchange x, Handler handler) {
+    static void serve(HttpExchange x, Handler handler) {
         IN_FLIGHT.incrementAndGet();
         Call call = new Call(x);
         try {
