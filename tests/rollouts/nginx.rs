@@ -27,6 +27,9 @@ const DRAIN: &str = r#"
 const NFT: &str = r#"
 test ! -e CANNOT || { echo 'Error: Operation not supported' >&2; exit 1; }
 case "$*" in
+  *list*) test ! -e MUTE || { echo 'Error: Operation not permitted' >&2; exit 1; } ;;
+esac
+case "$*" in
   '-f -') cat > RULES; sleep "$(cat SLOWLY 2>/dev/null || echo 0)" ;;
   *list*) sed -n 's/^\([0-9.]*\) \. \([0-9]*\),$/{"concat": ["\1", \2]}/p' RULES | paste -sd, |
     sed 's/.*/{"nftables": [{"set": {"name": "out_4", "elem": [&]}}]}/' ;;
@@ -50,7 +53,8 @@ impl Nginx {
             "nft",
             &NFT.replace("RULES", &at("rules"))
                 .replace("CANNOT", &at("cannot"))
-                .replace("SLOWLY", &at("slowly")),
+                .replace("SLOWLY", &at("slowly"))
+                .replace("MUTE", &at("mute")),
         );
         site.write("lists/n.gateway.conf", LIST);
         for (file, state, lease) in [
@@ -209,6 +213,41 @@ async fn who_is_let_in_by_somebody_in_the_middle_is_taken_out_again() {
     site.run(&[]).await.is(0);
     assert_eq!(nginx.seen_by("n1"), ["10.9.0.1 . 8243"]);
     assert!(nginx.refused().is_empty());
+}
+
+/// A dry run excuses what fails after it announced something, here that n1 would be taken out; a look at a balancer may not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kernel_that_does_not_tell_holds_everybody() {
+    let nginx = Nginx::new().await;
+    let site = &nginx.site;
+    site.run(&["broken=n2", "lost=n2"]).await.is(8);
+    let before = site.log();
+    site.write("lb/mute", "");
+    site.run(&["version=2"])
+        .await
+        .is(4)
+        .says(&["lb: ", "does not tell who is refused"]);
+    assert_eq!(site.log(), before);
+}
+
+/// Whom an earlier run left out for good does not come back when this one ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_proves_bad_when_it_is_put_back_stays_out_for_good() {
+    let nginx = Nginx::new().await;
+    let site = &nginx.site;
+    site.killed_within("change n1", &["pause=1"]).await;
+    while !site.path("n1/runs-1").exists() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // All its steps are done; it is put back, and then it is not healthy.
+    site.edit(
+        "roles/node/tasks/put_back.yaml",
+        "- name: Move the node",
+        "- shell: touch {{ home }}/sick\n- name: Move the node",
+    );
+    site.run(&["--wait-lock", "20", "soak=2"]).await.is(8);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(nginx.refused(), ["10.9.0.1 . 8243"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

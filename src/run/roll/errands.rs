@@ -8,7 +8,7 @@ use crate::run::errand::{self, Run};
 use crate::source::Problems;
 use crate::ssh::Lost;
 use crate::vars::{Layer, Variable};
-use crate::wire::Mode;
+use crate::wire::{Mode, Outcome};
 use futures_util::future::join_all;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -198,10 +198,14 @@ impl Roll<'_> {
                     .await
                 {
                     // A role may take nodes out by a task that says nothing of where they are.
-                    Ok(run) => {
-                        let word = run.as_ref().and_then(standing);
-                        said.extend(word.map(|word| (host.clone(), word)));
-                    }
+                    Ok(run) => match run.as_ref().and_then(standing) {
+                        Some(word) => drop(said.insert(host.clone(), word)),
+                        None => {
+                            if let Some(why) = run.as_ref().and_then(unjudged) {
+                                return (balancer.clone(), Err(why));
+                            }
+                        }
+                    },
                     Err(why) => return (balancer.clone(), Err(why)),
                 }
             }
@@ -359,6 +363,15 @@ fn in_rotation(seen: Result<Option<Run>, String>) -> InRotation {
 
 fn unsaid(why: &str) -> InRotation {
     InRotation::Unknown(why.to_owned())
+}
+
+/// A dry run excuses what fails after changes were announced, but `drain` tells where the node is, or nobody knows.
+fn unjudged(run: &Run) -> Option<String> {
+    let mut heard = run.heard.iter().filter(|(module, _)| module == "drain");
+    heard.find_map(|(_, told)| match &told.outcome {
+        Outcome::Changed(words) => Some(words.join(", ")),
+        _ => None,
+    })
 }
 
 fn standing(run: &Run) -> Option<String> {
