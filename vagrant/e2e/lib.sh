@@ -507,7 +507,8 @@ steady_start() {
   touch "$out/steady.go"
   (
     while [[ -e $out/steady.go ]]; do
-      for ((i = 1; i < $#; i += 2)); do
+      # In any order: balancers take turns, and what one request makes of them must not decide for ever who gets the next.
+      for i in $(seq 1 2 $(($# - 1)) | shuf); do
         ask "${@:i:2}" >>"$steady_file"
         sleep 0.1
       done
