@@ -81,7 +81,8 @@ pub fn has(system: &System, endpoints: &[Endpoint]) -> Result<bool> {
 }
 
 fn in_kernel(system: &System) -> Result<Vec<Endpoint>> {
-    let list = Command::new(["nft", "-j", "list", "table", "inet", TABLE]);
+    // In English, whatever the host's language is.
+    let list = Command::new(["nft", "-j", "list", "table", "inet", TABLE]).env("LC_ALL", "C");
     let listed = system.run(&list).map_err(needs_nft)?;
     // Somebody emptied the kernel's rules, or the host was started anew.
     if !listed.ok() && listed.stderr.contains("No such file or directory") {
