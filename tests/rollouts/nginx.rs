@@ -226,7 +226,7 @@ async fn a_kernel_that_does_not_tell_holds_everybody() {
     site.run(&["version=2"])
         .await
         .is(4)
-        .says(&["lb: ", "does not tell who is refused"]);
+        .says(&["cannot be read: lb: ", "does not tell who is refused"]);
     assert_eq!(site.log(), before);
 }
 
