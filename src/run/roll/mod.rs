@@ -12,6 +12,7 @@ mod content;
 mod errands;
 mod evidence;
 mod keys;
+mod lease;
 mod leaving;
 mod watch;
 mod wishes;
@@ -332,28 +333,6 @@ impl<'r> Roll<'r> {
         ended(host, Work::Change, how)
     }
 
-    /// For the first time in this run: a host that was in already, or is no longer what it was, may have proved bad.
-    fn is_leasable(&self, host: &str) -> bool {
-        let mut moving = self.moving();
-        let is_leasable = !moving.known.contains(host);
-        if is_leasable {
-            moving.leased.insert(host.to_owned());
-        }
-        is_leasable
-    }
-
-    /// From here on nobody but this run, or the next one, puts it back: it may be stopped.
-    async fn touch(&self, host: &str) -> Result<(), String> {
-        let is_leased = self.moving().leased.contains(host);
-        if is_leased {
-            self.keep_out(host).await?;
-        }
-        let mut moving = self.moving();
-        moving.leased.remove(host);
-        moving.known.insert(host.to_owned());
-        Ok(())
-    }
-
     /// Its service was never stopped: the process is the one that was found, and it is healthy.
     async fn is_untouched(&self, host: &str) -> bool {
         let found = self.moving().processes.get(host).cloned();
@@ -405,7 +384,7 @@ impl<'r> Roll<'r> {
         self.remember_content(&host).await;
         let began = Instant::now();
         self.working(&host, "taking it out of rotation");
-        let is_leased = self.is_leasable(&host);
+        let is_leased = self.begin_lease(&host);
         let taken = self.drain_everywhere(&host, is_leased).await;
         self.moving().taken = true;
         if taken.is_ok() {
