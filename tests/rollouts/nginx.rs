@@ -215,6 +215,27 @@ async fn who_is_let_in_by_somebody_in_the_middle_is_taken_out_again() {
     assert!(nginx.refused().is_empty());
 }
 
+/// Its drain was kept before it was stopped; nobody has to be asked once more to bring it back.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_stopped_gets_its_old_state_also_when_the_balancer_is_lost() {
+    let nginx = Nginx::new().await;
+    let site = &nginx.site;
+    let mut words = vec!["run", "./site.yaml", "-i", "hosts.yaml"];
+    words.extend(["--output", "plain", "-e", "broken=n1", "-e", "pause=1"]);
+    let is_changed = || {
+        let is_changed = site.log().contains(&"change n1".to_owned());
+        if is_changed {
+            site.cut("lb");
+        }
+        is_changed
+    };
+    // A signal that nobody hears.
+    let said = site.signalled_when(&words, Signal::CONT, is_changed).await;
+    said.is(8);
+    site.did(&["change n1", "restore n1"]);
+    assert_eq!(nginx.refused(), ["10.9.0.1 . 8243"]);
+}
+
 /// A dry run excuses what fails after it announced something, here that n1 would be taken out; a look at a balancer may not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kernel_that_does_not_tell_holds_everybody() {

@@ -133,6 +133,12 @@ impl Site {
         self.edit("hosts.yaml", &port, "ansible_port: 1,");
     }
 
+    /// Its connections are gone, as by a pulled cable.
+    pub fn cut(&self, node: &str) {
+        let host = self.hosts.iter().find(|(name, _)| name == node);
+        host.unwrap().1.cut();
+    }
+
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_apim-deploy"));
         command
