@@ -219,6 +219,8 @@ impl Drain {
             (Place::Nowhere, _) => Standing::Absent,
             (Place::In, None) => Standing::Serving,
             (Place::Failing, None) => Standing::Failing,
+            // The table of the kernel's that refuses it is ours alone, whatever became of the record.
+            (Place::Out { .. }, None) if self.engine == Engine::Nginx => Standing::Halfway,
             (Place::Held, _) | (Place::Out { .. }, None) => Standing::Foreign,
             (Place::Out { lasts: true }, Some(drain)) if drain.is_loaded => Standing::Drained,
             (Place::Out { .. } | Place::Failing, Some(_)) => Standing::Halfway,
