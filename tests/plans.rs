@@ -176,7 +176,7 @@ fn behind_haproxy(playbook: &str, inventory: &str) {
         .extra_vars
         .push("load_balancer_engine=haproxy".to_owned());
     let mut plan = prepared(options).plan;
-    let files = files_of_haproxy(&plan);
+    let files = files_of(&plan, "/etc/haproxy/");
     plan.plays
         .retain(|play| play.name == "Deploy the load balancer");
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
@@ -185,8 +185,61 @@ fn behind_haproxy(playbook: &str, inventory: &str) {
     haproxy_takes(&files, dir.path());
 }
 
-/// The files below `/etc/haproxy` as they would be.
-fn files_of_haproxy(plan: &Plan) -> BTreeMap<String, String> {
+/// No list of another kind is left, every cluster has its name at its port, and nobody else's name gets an answer.
+#[test]
+fn the_tls_of_mi_may_end_at_the_balancer() {
+    for (playbook, inventory) in [
+        ("standard-ha", "inventories/standard-ha.yaml"),
+        (
+            "standard-ha-multitenant",
+            "inventories/standard-ha-multitenant.yaml",
+        ),
+    ] {
+        let has_tenants = playbook == "standard-ha-multitenant";
+        let dir = tempfile::tempdir().unwrap();
+        let ends = |engine: &str| {
+            let mut options = shipped(dir.path(), playbook, inventory);
+            options.extra_vars.push("lb_ends_mi_tls=true".to_owned());
+            let engine = format!("load_balancer_engine={engine}");
+            options.extra_vars.push(engine);
+            prepared(options).plan
+        };
+        let nginx = files_of(&ends("nginx"), "/etc/nginx/");
+        let all = nginx.values().cloned().collect::<String>();
+        for file in nginx.keys() {
+            let is_other = file.starts_with("clusters/mi") && file.ends_with(".stream.conf");
+            assert!(!is_other && !file.ends_with(".names"), "{file}");
+        }
+        let (name, host) = match has_tenants {
+            true => ("mi_acme", "mi.acme.example.com"),
+            false => ("mi", "mi.example.com"),
+        };
+        let site = &nginx[&format!("sites/{name}.http.conf")];
+        assert!(site.contains("listen 8253 ssl;"), "{site}");
+        assert!(site.contains(&format!("server_name {host};")), "{site}");
+        assert!(site.contains(&format!("proxy_pass https://{name}_https;")));
+        let list = &nginx[&format!("clusters/{name}.http.conf")];
+        assert!(list.contains(":8290 ") && list.contains(":8253 "), "{list}");
+        assert_eq!(
+            all.contains("listen 8253 ssl default_server"),
+            has_tenants,
+            "{all}"
+        );
+        assert!(!all.contains("ssl_preread on"), "{all}");
+
+        let haproxy = files_of(&ends("haproxy"), "/etc/haproxy/");
+        let front = &haproxy["haproxy.cfg"];
+        assert!(front.contains("frontend mi_8253 from http\n    bind :8253 ssl crt"));
+        assert!(front.contains("use_backend tls:%[req.hdr(host),field(1,:),lower]:8253"));
+        let list = &haproxy[&format!("conf.d/{name}.cfg")];
+        let back = format!("backend tls:{host}:8253 from http");
+        assert!(list.contains(&back) && list.contains(":8253 ssl verify none"));
+        haproxy_takes(&haproxy, dir.path());
+    }
+}
+
+/// The files below a folder as they would be.
+fn files_of(plan: &Plan, folder: &str) -> BTreeMap<String, String> {
     let mut files = BTreeMap::<String, String>::new();
     for (_, step) in steps(plan) {
         let Action::Call { module, params } = &step.action else {
@@ -197,7 +250,7 @@ fn files_of_haproxy(plan: &Plan) -> BTreeMap<String, String> {
             "blockinfile" => (&params["path"], &params["block"]),
             _ => continue,
         };
-        let path = path.as_str().unwrap().strip_prefix("/etc/haproxy/");
+        let path = path.as_str().unwrap().strip_prefix(folder);
         if let (Some(path), Some(text)) = (path, text.as_str()) {
             files.entry(path.to_owned()).or_default().push_str(text);
         }
