@@ -198,6 +198,21 @@ impl Roll<'_> {
         self.moving().watched.worse.take()
     }
 
+    /// Requests that fail have a reason, and a node that does not serve is likely to be it.
+    async fn naming_the_sick(&self, why: String) -> String {
+        let seen = self.look_at_all().await;
+        let out = self.moving().out.clone();
+        let sick = seen.sights.into_iter().filter(|s| !s.healthy);
+        let sick: Vec<_> = sick
+            .map(|s| s.host)
+            .filter(|host| !out.contains(host))
+            .collect();
+        match sick.is_empty() {
+            true => why,
+            false => format!("{why}; not healthy: {}", sick.join(", ")),
+        }
+    }
+
     fn watched<T>(&self, change: impl FnOnce(&mut Watched) -> T) -> T {
         change(&mut self.moving().watched)
     }
@@ -306,7 +321,10 @@ impl<'s> Soak<'s> {
         if failing.is_none() {
             let soaking = roll.watched(|w| w.soaking.clone());
             let soaking: Vec<&str> = soaking.iter().map(String::as_str).collect();
-            if let Some(why) = evidence::others_fail(limits, &soaking, before, &since) {
+            if let Some(why) = evidence::others_fail(limits, &soaking, before, &since)
+                && roll.watched(|w| w.worse.is_none())
+            {
+                let why = roll.naming_the_sick(why).await;
                 roll.watched(|w| w.worse.get_or_insert(why).len());
             }
         }

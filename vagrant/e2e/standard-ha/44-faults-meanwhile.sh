@@ -64,7 +64,7 @@ printf '   nobody could answer for %d s: %d of %d requests since the beginning f
 load_of mi
 ended
 nothing_failed
-halted 4 'the rollout of mi stopped: mi-2 is not healthy, and it served before' 'the run stopped half-way; what was finished stays'
+halted 4 'the rollout of mi stopped: (mi-2 is not healthy, and it served before|through lb-1, .* requests failed .*; not healthy: mi-2)' 'the run stopped half-way; what was finished stays'
 expect_match "it says what became of mi-1" 'mi-1 +changed and serving' "$said"
 expect_match "it says what is the matter with mi-2" 'mi-2 +note +not healthy: the (connection to|worker on) mi-2 ' "$said"
 left_alone mi-2
