@@ -10,9 +10,11 @@ step "make it so"
 deploy
 all_serve
 
-# An API beside the product's own, so that one can get lost.
-publish "$admin" lost-and-found "https://$(mi_host mi)/hello"
-expect_within 60 "both gateways have the API" "200 apim-1;200 apim-2" statuses /lost-and-found/1.0.0
+# More than one API, so that some can get lost: the release that loses them keeps one.
+for api in found lost lost-too; do
+  publish "$admin" "$api" "https://$(mi_host mi)/hello"
+  expect_within 60 "both gateways have the API $api" "200 apim-1;200 apim-2" statuses "/$api/1.0.0"
+done
 
 # bad PRODUCT LEVEL WHAT: the canary goes back before anybody meets it
 bad() {
