@@ -40,6 +40,8 @@ impl Default for Limits {
 const FEW_FAILURES: u64 = 3;
 /// Fewer answers say nothing of the time that they take.
 const FEW_ANSWERS: u64 = 10;
+/// The same of what was measured before: that is short, as nothing is done meanwhile, and peers are compared too.
+const FEW_BEFORE: u64 = 5;
 
 impl Limits {
     /// More fail than may.
@@ -57,7 +59,7 @@ impl Limits {
     /// Clearly slower than before, and than the quickest of its peers is now: where all are slow at once it is not the
     /// change. Medians: of few requests the slowest tells nothing.
     fn too_slow(&self, before: &Probed, now: &Probed, peers: &[&Probed]) -> Option<String> {
-        if before.answered().min(now.answered()) < FEW_ANSWERS {
+        if before.answered() < FEW_BEFORE || now.answered() < FEW_ANSWERS {
             return None;
         }
         let (before, now) = (before.within(50)?, now.within(50)?);
@@ -228,7 +230,8 @@ pub fn is_failing(limits: &Limits, host: &str, before: &Reading, now: &Reading) 
 /// Each question was answered often enough to tell how long it takes.
 pub fn is_enough(host: &str, now: &Reading) -> bool {
     let of = now.of(host);
-    of.values().all(|probed| probed.answered() >= FEW_ANSWERS)
+    let mut asked = of.values().filter(|probed| probed.sent > 0);
+    asked.all(|probed| probed.answered() >= FEW_ANSWERS)
 }
 
 pub fn is_slower(limits: &Limits, host: &str, before: &Reading, now: &Reading) -> Option<String> {
@@ -333,7 +336,8 @@ mod tests {
         assert!(is_slow(probed(20, 100, 0), probed(20, 300, 0)));
         assert!(!is_slow(probed(20, 100, 0), probed(20, 180, 0)));
         assert!(!is_slow(probed(20, 2, 0), probed(20, 40, 0)));
-        assert!(!is_slow(probed(9, 100, 0), probed(20, 900, 0)));
+        assert!(!is_slow(probed(4, 100, 0), probed(20, 900, 0)));
+        assert!(is_slow(probed(5, 100, 0), probed(20, 900, 0)));
         assert!(!is_slow(probed(20, 100, 0), probed(9, 900, 0)));
     }
 
