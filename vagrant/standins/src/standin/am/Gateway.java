@@ -25,6 +25,8 @@ final class Gateway {
     private final SSLContext trust;
     private final Tenants tenants;
     private final Map<String, Map<String, Object>> byContext = new ConcurrentHashMap<>();
+    /** All that the control plane told of, deployed or not. */
+    private final Map<String, Map<String, Object>> heard = new ConcurrentHashMap<>();
     private final Set<String> revoked = ConcurrentHashMap.newKeySet();
     private volatile boolean loaded;
 
@@ -41,6 +43,12 @@ final class Gateway {
 
     List<String> contexts() {
         return List.copyOf(byContext.keySet());
+    }
+
+    /** Name, version and context of the APIs of a tenant that it has heard of. */
+    List<Map<String, Object>> heardOf(String domain) {
+        return heard.values().stream().filter(a -> domain.equals(String.valueOf(a.get("organization"))))
+                .map(a -> Json.map("name", a.get("name"), "version", a.get("version"), "context", a.get("context"))).toList();
     }
 
     boolean has(String domain, String name, String version) {
@@ -85,6 +93,7 @@ final class Gateway {
                         + ": java.lang.IllegalStateException: Tenant ID cannot be -1");
                 continue;
             }
+            heard.put((String) api.get("context"), api);
             if (Fault.LOSES_APIS.here() && !byContext.isEmpty()) {
                 continue;
             }
@@ -97,6 +106,7 @@ final class Gateway {
         }
         if (all) {
             byContext.values().retainAll(artifacts);
+            heard.values().retainAll(artifacts);
         }
     }
 
@@ -140,6 +150,7 @@ final class Gateway {
         }
         if ("REMOVE_API_FROM_GATEWAY".equals(event.get("type"))) {
             byContext.values().removeIf(api -> event.get("apiId").equals(api.get("id")));
+            heard.values().removeIf(api -> event.get("apiId").equals(api.get("id")));
             return;
         }
         boolean tenant = "TENANT".equals(event.get("type"));

@@ -58,6 +58,8 @@ final class Management {
             call.send(gateway.ready() ? 200 : 500, null, new byte[0]);
         } else if (config.gateway() && path.equals("/api/am/gateway/v2/api-artifact")) {
             artifact(call);
+        } else if (config.gateway() && data != null && path.equals("/api/am/gateway/v2/apis")) {
+            apis(call);
         } else if (path.startsWith("/services/")) {
             tenantAdmin.serve(call, user(call));
         } else if (data == null || !config.portals()) {
@@ -118,6 +120,13 @@ final class Management {
             call.json(200, Json.map("api", "<api xmlns=\"http://ws.apache.org/ns/synapse\" name=\"" + name + "\"/>"));
         } else {
             call.send(404, null, new byte[0]);
+        }
+    }
+
+    private void apis(Call call) throws IOException, SQLException {
+        if (require(call) != null) {
+            List<Map<String, Object>> list = gateway.heardOf(call.query("tenantDomain", "carbon.super"));
+            call.json(200, Json.map("count", list.size(), "list", list));
         }
     }
 
