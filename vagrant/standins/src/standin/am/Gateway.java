@@ -48,7 +48,8 @@ final class Gateway {
     /** Name, version and context of the APIs of a tenant that it has heard of. */
     List<Map<String, Object>> heardOf(String domain) {
         return heard.values().stream().filter(a -> domain.equals(String.valueOf(a.get("organization"))))
-                .map(a -> Json.map("name", a.get("name"), "version", a.get("version"), "context", a.get("context"))).toList();
+                .map(a -> Json.map("name", a.get("name"), "version", a.get("version"), "context", a.get("context")))
+                .collect(java.util.stream.Collectors.toList());
     }
 
     boolean has(String domain, String name, String version) {
