@@ -4,8 +4,8 @@
 
 use super::shared::attributes::Attributes;
 use super::shared::content::{self, Source};
-use super::shared::permissions::Permissions;
 use super::shared::lists::Engine;
+use super::shared::permissions::Permissions;
 use super::shared::placed::{Change, Placed, Rules};
 use super::shared::rotation::Drains;
 use super::shared::{haproxy, nginx};
