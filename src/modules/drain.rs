@@ -128,6 +128,9 @@ drain:
     type Change = Change;
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {
+        if self.lease && self.state == State::Serving {
+            return Err(Failure::new("`lease` goes with `state: drained`"));
+        }
         let standing = self.standing(system)?;
         system.note("standing", standing.word());
         if let Some(drain) = Drains::read(system)?.get(&self.cluster, &self.node.to_string()) {
@@ -239,20 +242,19 @@ impl Drain {
 
     /// Before it is taken out: a run may be gone while its connections settle. What an earlier run took out it had a reason for.
     fn begin_lease(&self, system: &System, known: Option<&rotation::Drain>) {
-        let drain = Self {
+        if !self.lease || known.is_some() {
+            return system.keep(&self.leased());
+        }
+        let back = Self {
             state: State::Serving,
+            lease: false,
             ..self.clone()
         };
-        match self.lease && known.is_none() {
-            true => system.lease(
-                self.leased(),
-                Box::new(move |system| match drain.check(system)?.is_empty() {
-                    true => Ok(()),
-                    false => drain.put_back(system),
-                }),
-            ),
-            false => system.keep(&self.leased()),
-        }
+        let undo = move |system: &System| match back.check(system)?.is_empty() {
+            true => Ok(()),
+            false => back.put_back(system),
+        };
+        system.lease(self.leased(), Box::new(undo));
     }
 
     fn take_out(&self, system: &System) -> Result<()> {

@@ -39,10 +39,10 @@ impl Drains {
         self.folder.as_deref().unwrap_or(self.engine.folder())
     }
 
-    fn lists(&self, system: &System, cluster: &str, node: &str) -> Result<bool> {
+    fn is_listed(&self, system: &System, cluster: &str, node: &str) -> Result<bool> {
         match (self.engine, node.parse()) {
-            (Engine::Nginx, Ok(node)) => nginx::lists(system, self.folder(), cluster, node),
-            (Engine::Haproxy, Ok(node)) => haproxy::lists(system, self.folder(), cluster, node),
+            (Engine::Nginx, Ok(node)) => nginx::is_listed(system, self.folder(), cluster, node),
+            (Engine::Haproxy, Ok(node)) => haproxy::is_listed(system, self.folder(), cluster, node),
             (_, Err(_)) => Ok(false),
         }
     }
@@ -62,7 +62,7 @@ drains:
         let records = Records::read(system)?;
         let mut gone = Vec::new();
         for (cluster, node, drain) in records.all() {
-            if !self.lists(system, cluster, node)? {
+            if !self.is_listed(system, cluster, node)? {
                 gone.push(Change {
                     cluster: cluster.to_owned(),
                     node: node.to_owned(),

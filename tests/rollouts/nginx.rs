@@ -146,14 +146,7 @@ async fn who_was_only_taken_out_by_a_run_that_died_comes_back_by_itself() {
     let nginx = Nginx::new().await;
     let site = &nginx.site;
     site.write("lb/slowly", "1");
-    let words = [
-        "run",
-        "./site.yaml",
-        "-i",
-        "hosts.yaml",
-        "--output",
-        "plain",
-    ];
+    let words = site.run_words(&[]);
     let is_out = || !nginx.refused().is_empty();
     site.signalled_when(&words, Signal::KILL, is_out).await;
     let began = Instant::now();
@@ -220,8 +213,7 @@ async fn who_is_let_in_by_somebody_in_the_middle_is_taken_out_again() {
 async fn who_was_stopped_gets_its_old_state_also_when_the_balancer_is_lost() {
     let nginx = Nginx::new().await;
     let site = &nginx.site;
-    let mut words = vec!["run", "./site.yaml", "-i", "hosts.yaml"];
-    words.extend(["--output", "plain", "-e", "broken=n1", "-e", "pause=1"]);
+    let words = site.run_words(&["broken=n1", "pause=1"]);
     let is_changed = || {
         let is_changed = site.log().contains(&"change n1".to_owned());
         if is_changed {

@@ -206,7 +206,7 @@ impl Site {
     }
 
     /// `more` are variables as `name=value`, and options.
-    fn run_words<'w>(&self, more: &[&'w str]) -> Vec<&'w str> {
+    pub fn run_words<'w>(&self, more: &[&'w str]) -> Vec<&'w str> {
         let mut words = vec![
             "run",
             "./site.yaml",

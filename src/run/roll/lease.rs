@@ -6,7 +6,7 @@ impl Roll<'_> {
     /// Whether its drains are leased: a host that was put back already, or is no longer what it was, may have proved bad.
     pub(super) fn begin_lease(&self, host: &str) -> bool {
         let mut moving = self.moving();
-        let is_intact = !moving.known.contains(host);
+        let is_intact = !moving.handled.contains(host);
         if is_intact {
             moving.leased.insert(host.to_owned());
         }
@@ -21,7 +21,7 @@ impl Roll<'_> {
         }
         let mut moving = self.moving();
         moving.leased.remove(host);
-        moving.known.insert(host.to_owned());
+        moving.handled.insert(host.to_owned());
         Ok(())
     }
 }

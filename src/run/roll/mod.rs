@@ -68,7 +68,7 @@ struct Moving {
     /// Hosts whose drains end with this run, as nothing was done to them yet.
     leased: HashSet<String>,
     /// Hosts that were changed, or put back, by this run: what they are taken out for then must not end by itself.
-    known: HashSet<String>,
+    handled: HashSet<String>,
     /// Hosts whose service was there before.
     installed: HashSet<String>,
     /// The process of each host's service as it was found.
@@ -114,7 +114,7 @@ impl<'r> Roll<'r> {
                 lost: vec![],
                 out: HashSet::new(),
                 leased: HashSet::new(),
-                known: HashSet::new(),
+                handled: HashSet::new(),
                 installed: HashSet::new(),
                 processes: HashMap::new(),
                 faults: HashMap::new(),
@@ -398,7 +398,7 @@ impl<'r> Roll<'r> {
         let began = Instant::now();
         self.working(&host, "putting it back into rotation");
         self.moving().leased.remove(&host);
-        self.moving().known.insert(host.clone());
+        self.moving().handled.insert(host.clone());
         let back = self.undrain_everywhere(&host).await;
         let how = match back {
             Ok(held) => {

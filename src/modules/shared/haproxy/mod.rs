@@ -294,7 +294,7 @@ impl Balancer for Haproxy<'_> {
 }
 
 /// Whether the cluster's list has the node.
-pub fn lists(system: &System, folder: &Path, cluster: &str, node: IpAddr) -> Result<bool> {
+pub fn is_listed(system: &System, folder: &Path, cluster: &str, node: IpAddr) -> Result<bool> {
     Ok(!listed(system, folder, cluster, node)?.is_empty())
 }
 

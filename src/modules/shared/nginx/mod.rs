@@ -118,7 +118,7 @@ pub fn forget(system: &System, folder: &Path, drains: &Drains) -> Result<()> {
 }
 
 /// Whether a list of the cluster has the node.
-pub fn lists(system: &System, folder: &Path, cluster: &str, node: IpAddr) -> Result<bool> {
+pub fn is_listed(system: &System, folder: &Path, cluster: &str, node: IpAddr) -> Result<bool> {
     Ok(!servers(system, folder, cluster, node)?.is_empty())
 }
 
