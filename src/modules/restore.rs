@@ -90,6 +90,9 @@ restore:
             unit::stop(system, &self.service, self.stop_timeout)?;
         }
         kept.put_back(system, &self.service, self.before)?;
+        if self.before == Before::Change {
+            generation::never_left(system, &self.service, &kept)?;
+        }
         unit::daemon_reload(system)?;
         Patience::new(system, self.settle).rest(self.settle);
         unit::start(system, &self.service)

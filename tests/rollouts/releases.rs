@@ -49,7 +49,7 @@ const HEALTHY: &str = r#"
   shell: test -e {{ home }}/up
 "#;
 
-/// A service that is up while the file `up` is there. A release that holds `refuses` never comes up.
+/// A service that is up while the file `up` is there. A release that holds `refuses` never comes up, nor does one with these words.
 const SYSTEMCTL: &str = r#"
 case "$*" in
   show*)
@@ -64,7 +64,7 @@ case "$*" in
   stop*) rm -f HOME/up; echo "stop NAME" >> HOME/../log ;;
   start*)
     echo "start NAME $(basename "$(readlink HOME/current)")" >> HOME/../log
-    if [ -e HOME/current/refuses ]; then touch HOME/failed; exit 1; fi
+    if [ -e HOME/current/refuses ] || grep -qs refuses HOME/words; then touch HOME/failed; exit 1; fi
     rm -f HOME/failed
     date -u '+%a %Y-%m-%d %H:%M:%S.%6N UTC' > HOME/since
     echo $$ > HOME/up ;;
@@ -295,6 +295,53 @@ async fn a_release_that_does_not_start_is_taken_back() {
         .says(&["nothing to go back to"]);
     site.run(&[]).await.is(0);
     assert!(site.log().is_empty(), "{:?}", site.log());
+}
+
+/// What was taken back never happened: the way back of the upgrade that stayed is as open as before, on the node that tried
+/// the bad release, twice, and on the one that never did.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_is_taken_back_leaves_the_earlier_way_back_open() {
+    let Some(site) = site(&["n1", "n2"]).await else {
+        return;
+    };
+    let both = ["n1", "n2"];
+    site.write("n1/releases/4.5.0+2/refuses", "");
+    does(&site, "upgrade", &["--to", "+1"]).await.is(0);
+    for _ in 0..2 {
+        does(&site, "upgrade", &["--to", "+2"]).await.is(7);
+        all_run(&site, &both, "4.5.0+1");
+    }
+    does(&site, "rollback", &[])
+        .await
+        .is(0)
+        .says(&["n: 4.5.0 runs again in place of 4.5.0+1"]);
+    all_run(&site, &both, "4.5.0");
+    assert_eq!(words(&site, "n1"), "plain of 4.5.0\n");
+    does(&site, "rollback", &[])
+        .await
+        .is(0)
+        .says(&["nothing to go back to"]);
+}
+
+/// A change of settings that is taken back is no change of release: who was rolled back goes no further.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_are_taken_back_open_no_way_further_back() {
+    let Some(site) = site(&["n1", "n2"]).await else {
+        return;
+    };
+    let both = ["n1", "n2"];
+    does(&site, "upgrade", &["--to", "+1"]).await.is(0);
+    does(&site, "upgrade", &["--to", "+2"]).await.is(0);
+    does(&site, "rollback", &[]).await.is(0);
+    all_run(&site, &both, "4.5.0+1");
+    site.run(&["apim_update_level=1", "words=refuses"])
+        .await
+        .is(7);
+    does(&site, "rollback", &[])
+        .await
+        .is(0)
+        .says(&["nothing to go back to"]);
+    all_run(&site, &both, "4.5.0+1");
 }
 
 #[tokio::test(flavor = "multi_thread")]

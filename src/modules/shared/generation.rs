@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// For root only: files may hold secrets.
 const KEPT: &str = "/var/lib/apim-deploy";
+/// Of releases, what was kept before that: a change which is taken back leaves the earlier way back open.
+const STILL_EARLIER: &str = "still-earlier";
 const LIST: &str = "generation.json";
 
 /// Before what a service is kept.
@@ -23,13 +25,19 @@ pub enum Before {
 
 impl Before {
     fn folder(self, service: &str) -> PathBuf {
-        let kind = match self {
-            Self::Change => "previous",
-            Self::Release => "earlier",
-        };
-        let name = super::unit::full_name(service);
-        Path::new(KEPT).join(kind).join(name)
+        folder_of(
+            match self {
+                Self::Change => "previous",
+                Self::Release => "earlier",
+            },
+            service,
+        )
     }
+}
+
+fn folder_of(kind: &str, service: &str) -> PathBuf {
+    let name = super::unit::full_name(service);
+    Path::new(KEPT).join(kind).join(name)
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,8 +60,7 @@ struct Kept {
 }
 
 /// Keeps these files as they are now, and the release that `link` names before it names another one, in place of what was
-/// kept before. The list is written last: copies without one
-/// are nothing to go back to.
+/// kept before. The list is written last: copies without one are nothing to go back to.
 pub fn keep<'p>(
     system: &System,
     (service, before): (&str, Before),
@@ -61,6 +68,9 @@ pub fn keep<'p>(
     link: Option<(&Path, &Path)>,
 ) -> Result<()> {
     let folder = before.folder(service);
+    if let (Before::Release, Some((path, _))) = (before, link) {
+        set_aside(system, service, path)?;
+    }
     system.remove(&folder.join(LIST))?;
     system.make_dir(&folder)?;
     system.set_mode(&folder, 0o700)?;
@@ -79,6 +89,39 @@ pub fn keep<'p>(
     let text = serde_json::to_vec_pretty(&generation)
         .map_err(|e| Failure::new(format!("{LIST} of {service} cannot be written: {e}")))?;
     write(system, &folder.join(LIST), &text, 0o600)
+}
+
+/// The way back from the release that runs is kept until the next one stays. Only that one: a run that was stopped here
+/// before has kept the same already.
+fn set_aside(system: &System, service: &str, link: &Path) -> Result<()> {
+    let runs = system.read_link(link)?;
+    let kept = read(system, service, Before::Release)?;
+    match (kept, runs) {
+        (Some(kept), Some(runs)) if kept.was_replaced_by(&runs) => {
+            let aside = folder_of(STILL_EARLIER, service);
+            system.remove(&aside)?;
+            system.make_dir(aside.parent().unwrap_or(&aside))?;
+            system.rename(&Before::Release.folder(service), &aside)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Forgets a change of release that was taken back, as if it had never been: what ran before the release that is back is
+/// again what an upgrade is rolled back to.
+pub fn never_left(system: &System, service: &str, back: &Generation) -> Result<()> {
+    let is_taken_back = |kept: &Generation| kept.link == back.link && kept.next == back.next;
+    let changes_release = back.target() != back.next.as_deref();
+    match read(system, service, Before::Release)? {
+        Some(kept) if changes_release && is_taken_back(&kept) => {}
+        _ => return Ok(()),
+    }
+    let (folder, aside) = (Before::Release.folder(service), folder_of(STILL_EARLIER, service));
+    system.remove(&folder)?;
+    match system.meta(&aside)? {
+        Some(_) => system.rename(&aside, &folder),
+        None => Ok(()),
+    }
 }
 
 /// Whether there is a state before the last change.
