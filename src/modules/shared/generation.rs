@@ -111,12 +111,14 @@ fn set_aside(system: &System, service: &str, link: &Path) -> Result<()> {
 /// again what an upgrade is rolled back to.
 pub fn never_left(system: &System, service: &str, back: &Generation) -> Result<()> {
     let is_taken_back = |kept: &Generation| kept.link == back.link && kept.next == back.next;
-    let changes_release = back.target() != back.next.as_deref();
-    match read(system, service, Before::Release)? {
-        Some(kept) if changes_release && is_taken_back(&kept) => {}
-        _ => return Ok(()),
+    let kept = read(system, service, Before::Release)?;
+    if !kept.as_ref().is_some_and(is_taken_back) {
+        return Ok(());
     }
-    let (folder, aside) = (Before::Release.folder(service), folder_of(STILL_EARLIER, service));
+    let (folder, aside) = (
+        Before::Release.folder(service),
+        folder_of(STILL_EARLIER, service),
+    );
     system.remove(&folder)?;
     match system.meta(&aside)? {
         Some(_) => system.rename(&aside, &folder),
