@@ -551,7 +551,7 @@ steady_stop() {
 # Somebody else's program, `hey`, with clients that keep their connections open as those of applications do.
 declare -a stopped_loads=()
 
-# load_start NAME GET|POST HOST[:PORT] PATH: about 60 requests a second until load_stop
+# load_start NAME GET|POST HOST[:PORT] PATH: six clients with LAB_RATE (10) requests a second each, until load_stop
 load_start() {
   local name=$1 method=$2 host=$3 path=$4 port=443
   local -a body=()
@@ -562,7 +562,7 @@ load_start() {
     body=(-d '{"amount": 1}' -T application/json)
   fi
   # A shell's background jobs do not hear SIGINT, by which this one is asked for its report.
-  env --default-signal=INT hey -z 1h -c 6 -q 10 -t 15 -m "$method" "${body[@]}" -host "${host%:*}" \
+  env --default-signal=INT hey -z 2h -c 6 -q "${LAB_RATE:-10}" -t 15 -m "$method" "${body[@]}" -host "${host%:*}" \
     "https://$balancer:$port$path" >"$out/load.$name" 2>&1 &
   loads+=("$name:$!")
 }
