@@ -73,7 +73,7 @@ impl Rollout {
     ) {
         match then {
             Then::Change => {
-                self.fail(at, why);
+                self.hinder(at, why);
                 self.put_back(at, With::Untouched, actions);
             }
             Then::Restore => self.leave(at, why),

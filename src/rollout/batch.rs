@@ -13,7 +13,7 @@ pub(super) enum Batch {
     TakeOut(Vec<usize>),
     /// Nobody serves yet, so there is nothing to take them out of.
     Install(Vec<usize>),
-    /// An earlier run left them drained; they need nothing and are healthy.
+    /// Forgotten: see [`Rollout::forgotten`].
     PutBack(Vec<usize>),
     Blocked(String),
     /// Nobody is left to be begun.
@@ -31,12 +31,7 @@ enum Rank {
 
 impl Rollout {
     pub(super) fn next_batch(&self) -> Batch {
-        let forgotten = self.all(|h| {
-            h.stage == Stage::Settled(Standing::Same)
-                && h.attempts == 0
-                && h.is_drained_by_us()
-                && h.is_healthy()
-        });
+        let forgotten = self.forgotten();
         if !forgotten.is_empty() {
             return Batch::PutBack(forgotten);
         }
@@ -59,6 +54,18 @@ impl Rollout {
         let zone = self.open_zone(&waiting).unwrap_or(*first);
         let candidates = self.in_order(&free, zone);
         self.cut(&candidates, zone)
+    }
+
+    /// Those that an earlier run left out, healthy, and that this one does nothing to: it needs nothing, or begins nobody else.
+    pub(super) fn forgotten(&self) -> Vec<usize> {
+        self.all(|h| {
+            let is_left = match h.stage {
+                Stage::Waiting => self.halt.is_some(),
+                Stage::Settled(Standing::Same) => true,
+                _ => false,
+            };
+            is_left && h.attempts == 0 && h.is_drained_by_us() && h.is_healthy()
+        })
     }
 
     fn install(&self, mut installs: Vec<usize>) -> Batch {

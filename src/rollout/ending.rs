@@ -146,9 +146,17 @@ impl Rollout {
             host.settle(standing);
         }
         for host in &mut self.hosts {
-            if host.stage == Stage::Settled(Standing::Same) && host.is_seen_sick() {
-                let why = host.trouble();
-                host.settle(Standing::Ailing { why });
+            match &host.stage {
+                Stage::Settled(Standing::Same) if host.is_seen_sick() => {
+                    let why = host.trouble();
+                    host.settle(Standing::Ailing { why });
+                }
+                // An earlier run changed it and did not come to its gates. Which state was before that, nobody knows.
+                Stage::Settled(Standing::Failed { why }) if host.is_drained_by_us() => {
+                    let why = format!("{why}; an earlier run changed it and came to no end");
+                    host.settle(Standing::Quarantined { why });
+                }
+                _ => {}
             }
         }
         Ending {
@@ -183,9 +191,10 @@ impl Rollout {
             .standings()
             .any(|(_, s)| matches!(s, Standing::RolledBack { .. }));
         let nothing_new = self.ledger.finished.is_empty() && !self.holds_new();
-        if matches!(self.halt, Some(Halt::Rollback { .. })) || (went_back && nothing_new) {
-            let mut earlier = self.ledger.finished.clone();
-            earlier.reverse();
+        let takes_back = matches!(self.halt, Some(Halt::Rollback { .. }));
+        let mut earlier = self.ledger.finished.clone();
+        earlier.reverse();
+        if takes_back && (went_back || !earlier.is_empty()) || went_back && nothing_new {
             return Verdict::RolledBack { why, earlier };
         }
         Verdict::Paused { why }

@@ -29,6 +29,16 @@ impl Rollout {
         }
     }
 
+    /// Counts a host as failed that was not begun, for want of itself or of a balancer. That says nothing of the new state, and
+    /// is no time to go the way back.
+    pub(super) fn hinder(&mut self, at: usize, why: &str) {
+        let is_first = self.halt.is_none();
+        self.fail(at, why);
+        if let (true, Some(Halt::Rollback { why })) = (is_first, &self.halt) {
+            self.halt = Some(Halt::Pause { why: why.clone() });
+        }
+    }
+
     /// Counts the host as failed, once (I6), and lets the policy decide.
     pub(super) fn fail(&mut self, at: usize, why: &str) {
         let host = &mut self.hosts[at];

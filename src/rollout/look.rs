@@ -18,6 +18,8 @@ const REST: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Look {
     pub is_asked: bool,
+    /// There was one.
+    pub is_had: bool,
     vain: u8,
 }
 
@@ -44,6 +46,7 @@ impl Rollout {
             return;
         }
         self.look.is_asked = false;
+        self.look.is_had = true;
         let blind = blindness(now, &seen);
         self.remember(seen);
         match blind {
@@ -102,6 +105,10 @@ impl Rollout {
             self.get_stuck(why.to_owned());
         }
         self.pause(why.to_owned());
+        // Where an earlier run left them out cannot be told; they stay.
+        for at in self.forgotten() {
+            self.hosts[at].attempts += 1;
+        }
         for at in self.all(|h| h.stage == Stage::Drained(Then::Unwind)) {
             self.put_back(at, With::StillNew, actions);
         }

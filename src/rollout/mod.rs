@@ -39,7 +39,7 @@
 //!    that fails too it stays out: a host that proved bad is never put back.
 //! 5. **A failure counts** once per host, whatever it was and over all tiers, and the policy decides: begin nobody
 //!    else, go on while the budget lasts, or take the finished hosts back, newest first, by the same steps. Whatever
-//!    halts it, hosts under way are finished first and intact hosts are put back.
+//!    halts it, hosts under way are finished first and intact hosts are put back, also those that an earlier run left out.
 //! 6. **It ends** with a [`Verdict`] and a [`Standing`] for every host. It says [`Verdict::Done`] only after a last
 //!    look at which all hosts serve.
 //!
@@ -146,7 +146,7 @@ impl Rollout {
     fn count_unreachable(&mut self) {
         for at in self.all(|h| h.needs == Needs::Unreachable) {
             self.hosts[at].settle(Standing::Unreachable);
-            self.fail(at, "unreachable");
+            self.hinder(at, "unreachable");
         }
     }
 
@@ -209,7 +209,7 @@ impl Rollout {
         }
         let more = match self.halt {
             None => !self.is_over,
-            Some(_) => self.is_unwinding() && self.next_to_unwind().is_some(),
+            Some(_) => self.is_unwinding() && self.next_to_unwind().is_some() || self.owes_a_look(),
         };
         match (look, answers) {
             (true, _) => Next::Look,

@@ -11,11 +11,13 @@ use std::time::Duration;
 impl Rollout {
     /// Nobody is under way.
     pub(super) fn go_on(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        if self.is_unwinding() {
-            return self.unwind(actions);
-        }
         if self.halt.is_some() {
-            return;
+            let forgotten = self.forgotten();
+            return match forgotten.is_empty() {
+                true if self.is_unwinding() => self.unwind(actions),
+                true => {}
+                false => self.put_back_forgotten(&forgotten, actions),
+            };
         }
         match self.next_batch() {
             Batch::TakeOut(batch) => self.begin_batch(&batch, actions),
@@ -24,18 +26,29 @@ impl Rollout {
                     self.change(at, now, actions);
                 }
             }
-            Batch::PutBack(batch) => {
-                for at in batch {
-                    self.hosts[at].attempts += 1;
-                    self.put_back(at, With::Converged, actions);
-                }
-            }
+            Batch::PutBack(batch) => self.put_back_forgotten(&batch, actions),
             Batch::Blocked(why) => {
                 if !self.look_again(actions) {
                     self.pause(why);
                 }
             }
             Batch::Over => self.last_look(actions),
+        }
+    }
+
+    /// Whoever stops early looks once before it ends, lest what an earlier run left out stays out.
+    pub(super) fn owes_a_look(&self) -> bool {
+        !self.interrupted && (!self.look.is_had || !self.forgotten().is_empty())
+    }
+
+    fn put_back_forgotten(&mut self, forgotten: &[usize], actions: &mut Vec<Action>) {
+        for at in forgotten {
+            self.hosts[*at].attempts += 1;
+            let with = match self.hosts[*at].is_waiting() {
+                true => With::Untouched,
+                false => With::Converged,
+            };
+            self.put_back(*at, with, actions);
         }
     }
 

@@ -33,6 +33,7 @@ pub struct Rules {
     soaks: [u8; 30],
     converged: Set,
     is_looking: bool,
+    looked: bool,
     batches: u8,
     must_stop: bool,
     interrupted: bool,
@@ -104,6 +105,7 @@ impl Rules {
         match told {
             Observation::Seen(_) => {
                 self.is_looking = false;
+                self.looked = true;
                 let truth = &world.taken;
                 if !truth.is_blind && is_fresh(world) {
                     self.ever_served |= truth.healthy & truth.everywhere;
@@ -385,12 +387,18 @@ impl Rules {
         let (me, name) = (bit(host), NAMES[host as usize]);
         hold!(self.bad & me == 0, "I10: {name} is bad, and put back");
         let took_out = self.begun & me != 0;
-        let from_earlier = cluster.change & me == 0 && world.taken.ours & me != 0;
+        let left = world.taken.ours & world.taken.healthy & me != 0;
+        let from_earlier = left && (cluster.change & me == 0 || self.begins_nobody());
         hold!(
             took_out || from_earlier,
             "{name} is put back, and was never taken out"
         );
         Ok(())
+    }
+
+    /// There is a reason to stop.
+    fn begins_nobody(&self) -> bool {
+        self.disturbed || self.interrupted || self.failed | self.may_have_failed != 0
     }
 
     fn soak(&mut self, host: u8) -> Broken {

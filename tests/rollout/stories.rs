@@ -443,3 +443,58 @@ fn what_an_earlier_run_left_drained_goes_back() {
     assert_eq!(story.told, told);
     assert_eq!(*story.verdict(), Verdict::Done);
 }
+
+#[test]
+fn who_stops_early_leaves_nobody_out_of_an_earlier_run() {
+    let mut hosts = pair();
+    hosts[1].needs = Needs::Unreachable;
+    let (mut story, actions) = Story::new(Policy::default(), hosts, Ledger::default());
+    story.out = vec!["gw-1".to_owned()];
+    let story = story.play(actions, |_, _| {});
+    assert_eq!(story.told, ["PutBack gw-1"]);
+    let why = "gw-2: unreachable".to_owned();
+    assert_eq!(*story.verdict(), Verdict::Paused { why });
+}
+
+/// What it was before that earlier run, nobody knows: it is for a person to say.
+#[test]
+fn what_an_earlier_run_changed_and_never_finished_stays_out() {
+    let mut hosts = pair();
+    hosts[0].needs = Needs::Nothing;
+    hosts[1].needs = Needs::Nothing;
+    let (mut story, actions) = Story::new(Policy::default(), hosts, Ledger::default());
+    story.out = vec!["gw-1".to_owned()];
+    story.wrong = vec![("gw-1", Work::Converge, failed("its gates do not pass"))];
+    let story = story.play(actions, |_, _| {});
+    assert_eq!(story.told, ["Converge gw-1", "Converge gw-2"]);
+    let verdict = story.verdict();
+    assert!(
+        matches!(verdict, Verdict::NeedsPerson { .. }),
+        "{verdict:?}"
+    );
+    let standing = story.ending.as_ref().unwrap().hosts[0].1.to_string();
+    assert!(
+        standing.starts_with("quarantined, stays drained: ")
+            && standing.ends_with("an earlier run changed it and came to no end"),
+        "{standing}"
+    );
+}
+
+/// A balancer that refuses says nothing of the new state, and would not do better on a way back.
+#[test]
+fn a_drain_that_is_refused_takes_nobody_back() {
+    let policy = Policy {
+        on_failure: OnFailure::Rollback,
+        ..Policy::default()
+    };
+    let ledger = Ledger {
+        finished: vec!["cp-1".to_owned()],
+        ..Ledger::default()
+    };
+    let (mut story, actions) = Story::new(policy, pair(), ledger);
+    story.wrong = vec![("gw-1", Work::TakeOut, failed("refused"))];
+    let story = story.play(actions, |_, _| {});
+    assert_eq!(story.told, ["TakeOut gw-1", "PutBack gw-1"]);
+    let verdict = story.verdict();
+    assert!(matches!(verdict, Verdict::Paused { .. }), "{verdict:?}");
+}

@@ -1,6 +1,6 @@
 //! What must be true when it is over.
 
-use super::{Broken, Rules, hold};
+use super::{Broken, Rules, hold, is_fresh};
 use crate::cluster::{Cluster, NAMES, Set, bit, has, place};
 use crate::world::World;
 use apim_deploy::rollout::{Ending, OnFailure, Standing, Verdict};
@@ -43,7 +43,11 @@ impl Rules {
             Standing::RolledBack { .. } => !is_new && self.restored & me != 0 && self.out & me == 0,
             Standing::Failed { .. } => !is_changed && self.failed & me != 0,
             Standing::NotInstalled { .. } => cluster.installed & me == 0 && self.bad & me != 0,
-            Standing::Quarantined { .. } => self.bad & me != 0,
+            // An earlier run changed it, and its steps fail.
+            Standing::Quarantined { .. } => {
+                let is_left = world.taken.ours & me != 0 && cluster.change & me == 0;
+                self.bad & me != 0 || (is_left && self.failed & me != 0)
+            }
             Standing::Failing { .. } => (self.bad | self.may_have_failed) & me != 0,
             Standing::Stranded { .. } => self.refused_put_backs[host as usize] >= 3,
             Standing::Held { .. } => true,
@@ -71,11 +75,34 @@ impl Rules {
                 "I10: {name} is intact, and still out"
             );
             let ours = world.balancers.iter().any(|b| b.ours & me != 0);
-            let known = cluster.ours & me != 0 && self.begun & me == 0;
-            let intact = self.begun & me != 0 && self.bad & me == 0 && !known;
+            let intact = self.begun & me != 0 && self.bad & me == 0;
             hold!(
                 !(intact && ours) || refused || fell,
                 "I10: {name} is intact, and drained by us"
+            );
+        }
+        self.nobody_is_left_from_before(cluster, world)
+    }
+
+    /// I10 of what an earlier run left out, as far as the last look could tell; whoever stops it does not wait.
+    fn nobody_is_left_from_before(&self, cluster: &Cluster, world: &World) -> Broken {
+        if self.interrupted {
+            return Ok(());
+        }
+        hold!(cluster.ours == 0 || self.looked, "I10: nobody looked");
+        let truth = &world.taken;
+        if truth.is_blind || !is_fresh(world) {
+            return Ok(());
+        }
+        let well = truth.ours & truth.healthy & !truth.foreign;
+        let left = well & !self.begun & !self.failed & !cluster.unreachable;
+        for host in (0..cluster.size).filter(|host| has(left, *host)) {
+            let ours = world.balancers.iter().any(|b| has(b.ours, host));
+            let refused = self.refused_put_backs[host as usize] > 0;
+            let name = NAMES[host as usize];
+            hold!(
+                !ours || refused,
+                "I10: an earlier run left {name} out, and so does this one"
             );
         }
         Ok(())
@@ -160,6 +187,10 @@ impl Rules {
                 let mut told: Vec<String> = cluster.ledger().finished;
                 told.reverse();
                 hold!(*earlier == told, "earlier tiers are not told: {earlier:?}");
+                hold!(
+                    self.restored != 0 || !earlier.is_empty(),
+                    "rolled back, and nobody was"
+                );
                 hold!(
                     goes_back || earlier.is_empty(),
                     "earlier tiers go back unasked"
