@@ -27,7 +27,7 @@ use super::teller::Teller;
 use crate::event::{Event, Phase};
 use crate::plan::{self, HostState, Leg, Stretch, World};
 use crate::rollout::{
-    Action, Ending, Found, How, Ledger, Needs, Observation, Policy, Rollout, Seen, Work,
+    Action, Ending, Found, How, Ledger, Needs, Observation, Policy, Rollout, Seen, Sight, Work,
 };
 use crate::wire::Outcome;
 use futures_util::future::join_all;
@@ -174,12 +174,19 @@ impl<'r> Roll<'r> {
     }
 
     /// The old state of a host that serves with a new one: out, back to what it was, in again. Nobody else of the cluster
-    /// may be out meanwhile.
+    /// may be out meanwhile, by whomever.
     pub async fn go_back(&self, host: &str) -> Result<(), String> {
         let named = |why: String| format!("{host}: {why}");
-        for peer in self.cluster.hosts.iter().filter(|peer| *peer != host) {
-            let probed = self.probe(peer).await;
-            probed.map_err(|why| format!("{host} stays: {peer} does not serve: {why}"))?;
+        let seen = self.look_at_all().await;
+        if !seen.unread.is_empty() {
+            return Err(format!(
+                "{host} stays: cannot be read: {}",
+                seen.unread.join(", ")
+            ));
+        }
+        let mut peers = seen.sights.iter().filter(|sight| sight.host != host);
+        if let Some(peer) = peers.find(|peer| !peer.serves()) {
+            return Err(format!("{host} stays: {} {}", peer.host, trouble(peer)));
         }
         went_well(self.take_out(host.to_owned()).await).map_err(named)?;
         went_well(self.restore(host.to_owned()).await).map_err(named)?;
@@ -249,8 +256,7 @@ impl<'r> Roll<'r> {
             if let Some(process) = process(&look) {
                 self.moving().processes.insert(host.to_owned(), process);
             }
-            // What cannot be looked at will fail as a step, with its place and its words.
-            found.needs = match look.changes_something() && look.failure.is_none() {
+            found.needs = match look.changes_something() || self.may_be_stopped(host, &look).await {
                 true => Needs::Change,
                 false => Needs::Nothing,
             };
@@ -259,8 +265,16 @@ impl<'r> Roll<'r> {
         found
     }
 
+    /// Nobody knows what the steps after one that cannot be looked at would do to a node that serves, so it is taken out for them.
+    /// Where there is nothing to protect the step fails by itself, with its place and its words.
+    async fn may_be_stopped(&self, host: &str, look: &Errand) -> bool {
+        look.failure.is_some() && self.probe(host).await.is_ok()
+    }
+
+    /// What is decided on a look must not wait for the baseline, or the look would be old by then.
     async fn observe(&self, rest: Duration) -> Observation {
         tokio::time::sleep(rest).await;
+        self.baseline().await;
         Observation::Seen(self.look_at_all().await)
     }
 
@@ -380,7 +394,6 @@ impl<'r> Roll<'r> {
     }
 
     async fn take_out(&self, host: String) -> Observation {
-        self.baseline(&host).await;
         self.remember_content(&host).await;
         let began = Instant::now();
         self.working(&host, "taking it out of rotation");
@@ -476,6 +489,14 @@ fn how(outcome: Result<(), String>) -> How {
     match outcome {
         Ok(()) => How::Well,
         Err(why) => How::Failed { why },
+    }
+}
+
+/// Why a host does not serve.
+fn trouble(sight: &Sight) -> &'static str {
+    match sight.healthy {
+        false => "is not healthy",
+        true => "is not in rotation on every balancer",
     }
 }
 

@@ -46,12 +46,12 @@ impl Roll<'_> {
     }
 
     /// What they came to before anybody was taken out; waits until that is enough.
-    pub(super) async fn baseline(&self, host: &str) -> Option<&Reading> {
+    pub(super) async fn baseline(&self) -> Option<&Reading> {
         let began = *self.watch.began.get()?;
         let measured = async {
             let left = self.cluster.limits.baseline.saturating_sub(began.elapsed());
-            if !left.is_zero() {
-                self.working(host, "measuring what clients meet before it is taken out");
+            if let (false, Some(host)) = (left.is_zero(), self.ours.first()) {
+                self.working(host, "measuring what clients meet before any is taken out");
                 let _ = tokio::time::timeout(left, self.fleet.stopping()).await;
             }
             self.reading(false).await
