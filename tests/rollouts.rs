@@ -91,6 +91,26 @@ async fn who_needs_nothing_stays_in() {
     assert_eq!(site.done_to("n3"), CHANGED);
 }
 
+/// A dry run runs no command, so nobody knows what comes after the condition: it may stop the node.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_be_looked_at_is_taken_out_for_its_steps() {
+    let site = Site::new(&["n1", "n2"]).await;
+    let main = fs::read_to_string(site.path("roles/node/tasks/main.yaml")).unwrap();
+    let ask = "---
+- name: Ask something
+  command: echo yes
+  register: answer
+  changed_when: false
+
+- name: Hold the answer against what is wanted
+  assert: { that: answer.stdout == \"yes\" }
+";
+    site.write("roles/node/tasks/main.yaml", &main.replace("---", ask));
+    site.run(&[]).await.is(0);
+    let each = ["n1", "n2"].map(|node| CHANGED.map(|word| format!("{word} {node}")));
+    assert_eq!(site.log(), each.concat());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_goes_last() {
     let site = Site::new(&["n1", "n2", "n3"]).await;

@@ -10,11 +10,15 @@ use std::time::{Duration, Instant};
 const LIST: &str =
     "server 10.9.0.1:8243 fail_timeout=100ms;\nserver 10.9.0.2:8243 fail_timeout=100ms;\n";
 
+/// Of `m3` and `m4`.
+const OTHER_LIST: &str =
+    "server 10.9.0.3:8243 fail_timeout=100ms;\nserver 10.9.0.4:8243 fail_timeout=100ms;\n";
+
 const DRAIN: &str = r#"
 - name: Move the node
   drain:
-    cluster: n
-    node: "10.9.0.{{ inventory_hostname | replace(from='n', to='') }}"
+    cluster: "{{ group_names | first }}"
+    node: "10.9.0.{{ inventory_hostname | replace(from='n', to='') | replace(from='m', to='') }}"
     host: "{{ inventory_hostname }}"
     state: STATE
     lease: LEASE
@@ -44,7 +48,11 @@ struct Nginx {
 
 impl Nginx {
     async fn new() -> Self {
-        let mut site = Site::new(&["n1", "n2"]).await;
+        Self::before(&["n1", "n2"]).await
+    }
+
+    async fn before(nodes: &[&str]) -> Self {
+        let mut site = Site::new(nodes).await;
         let at = |name: &str| site.path("lb").join(name).display().to_string();
         let balancer = Host::usual().await;
         fs::create_dir_all(site.path("lists")).unwrap();
@@ -57,6 +65,7 @@ impl Nginx {
                 .replace("MUTE", &at("mute")),
         );
         site.write("lists/n.gateway.conf", LIST);
+        site.write("lists/m.gateway.conf", OTHER_LIST);
         for (file, state, lease) in [
             ("take_out", "drained", "\"{{ drain_leased }}\""),
             ("keep_out", "drained", "false"),
@@ -120,6 +129,25 @@ async fn a_node_is_refused_while_it_is_changed() {
     assert_eq!(nginx.seen_by("n2"), ["10.9.0.2 . 8243"]);
     assert!(nginx.refused().is_empty());
     assert_eq!(nginx.list(), LIST);
+}
+
+/// Of a pair that is finished one is taken out by hand: its peer does not go back, or nobody would serve.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_goes_back_while_a_peer_is_out_by_hand() {
+    let nginx = Nginx::before(&["n1", "n2", "m3", "m4"]).await;
+    let site = &nginx.site;
+    let words = ["broken=m3", "on_failure=rollback", "pause=1"];
+    let by_hand = async {
+        while !site.log().contains(&"change m3".to_owned()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        site.write("lists/n.gateway.conf", &without("10.9.0.1"));
+    };
+    let (said, ()) = tokio::join!(site.run(&words), by_hand);
+    said.is(8)
+        .says(&["n2 stays: n1 is not in rotation on every balancer"]);
+    assert_eq!(site.config("n2"), "version 1\n");
+    assert!(nginx.refused().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
