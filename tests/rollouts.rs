@@ -454,6 +454,29 @@ async fn asked_to_stop_a_node_comes_back_and_the_next_run_goes_on() {
     assert_eq!(site.done_to("n2"), CHANGED);
 }
 
+/// A CI job that is cancelled sends one signal and soon another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_twice_in_different_words_a_node_comes_back_all_the_same() {
+    let site = Site::new(&["n1", "n2"]).await;
+    let is_changed = || site.log().contains(&"change n1".to_owned());
+    let words = site.run_words(&["pause=2"]);
+    let signals = [Signal::INT, Signal::TERM, Signal::HUP];
+    let said = site.signalled_with(&words, &signals, is_changed).await;
+    said.is(130).says(&["changed and serving", "not begun"]);
+    site.did(&["out n1", "change n1", "back n1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_at_once_says_so() {
+    let site = Site::new(&["n1", "n2"]).await;
+    let is_changed = || site.log().contains(&"change n1".to_owned());
+    let words = site.run_words(&["pause=5"]);
+    let signals = [Signal::INT, Signal::INT];
+    let said = site.signalled_with(&words, &signals, is_changed).await;
+    said.is(130).says(&["left at once", "`status` says what is true"]);
+    site.did(&["out n1", "change n1"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn asked_to_stop_a_change_that_fails_is_taken_back_all_the_same() {
     let site = Site::new(&["n1", "n2"]).await;

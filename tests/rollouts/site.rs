@@ -182,6 +182,16 @@ impl Site {
         signal: Signal,
         is_done: impl Fn() -> bool,
     ) -> Said {
+        self.signalled_with(words, &[signal], is_done).await
+    }
+
+    /// By one signal after the other, a bit more than a second apart.
+    pub async fn signalled_with(
+        &self,
+        words: &[&str],
+        signals: &[Signal],
+        is_done: impl Fn() -> bool,
+    ) -> Said {
         let child = self.command(words).spawn().unwrap();
         let done = async {
             while !is_done() {
@@ -192,7 +202,13 @@ impl Site {
             .await
             .unwrap();
         let pid = i32::try_from(child.id().unwrap()).unwrap();
-        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+        for (nth, signal) in signals.iter().enumerate() {
+            if nth > 0 {
+                tokio::time::sleep(Duration::from_millis(1200)).await;
+            }
+            // It may have ended by itself.
+            let _ = kill_process(Pid::from_raw(pid).unwrap(), *signal);
+        }
         self.said(&child.wait_with_output().await.unwrap())
     }
 
