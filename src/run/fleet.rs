@@ -117,6 +117,31 @@ impl<'a> Fleet<'a> {
         self.greet(&place).await
     }
 
+    /// A new connection to a host that had one, if that has ended. What was asked of the old one is not asked again.
+    pub async fn renew(&self, host: &str) {
+        let place = Place {
+            user: self.first_user(host),
+            host: host.to_owned(),
+        };
+        if let Ok(target) = self.target(&place)
+            && self.has_lost(&target.seat().0).await
+            && self.meet_again(host).await.is_ok()
+        {
+            self.teller
+                .note(Some(host), "its connection was lost; there is a new one");
+        }
+    }
+
+    async fn has_lost(&self, machine: &str) -> bool {
+        let sessions = self.sessions.lock().await;
+        let mut lines = sessions.iter().filter(|((at, _), _)| at == machine);
+        lines.any(|(_, cell)| match cell.get() {
+            // One in use is not gone yet.
+            Some(Ok(line)) => line.try_lock().is_ok_and(|session| session.is_gone()),
+            _ => false,
+        })
+    }
+
     /// Carries a list out at `place`. `hear` gets every word of the worker as it comes.
     pub async fn carry(
         &self,

@@ -118,6 +118,11 @@ impl Session {
         self.sender.round_trips()
     }
 
+    /// Its connection has ended; nothing comes over it any more.
+    pub fn is_gone(&self) -> bool {
+        self.sender.alive.has_changed().is_err()
+    }
+
     pub async fn send(&mut self, message: &ToWorker) -> Result<(), Lost> {
         self.sender.send(message).await
     }

@@ -275,6 +275,7 @@ impl<'r> Roll<'r> {
     async fn observe(&self, rest: Duration) -> Observation {
         tokio::time::sleep(rest).await;
         self.baseline().await;
+        self.renew_balancers().await;
         Observation::Seen(self.look_at_all().await)
     }
 
@@ -423,15 +424,23 @@ impl<'r> Roll<'r> {
                 self.moved(&host, Phase::PutBack, &Err(why.clone()), began);
                 // It is asked again at once, and the balancer may need a moment.
                 tokio::time::sleep(PROBE_PAUSE).await;
+                self.renew_balancers().await;
                 How::Failed { why }
             }
         };
         ended(host, Work::PutBack, how)
     }
 
+    /// A connection that is lost must not leave a good node out.
+    async fn renew_balancers(&self) {
+        let balancers = self.cluster.balancers.iter();
+        join_all(balancers.map(|balancer| self.fleet.renew(balancer))).await;
+    }
+
     async fn restore(&self, host: String) -> Observation {
         let began = Instant::now();
         self.working(&host, "bringing the old state back");
+        self.fleet.renew(&host).await;
         let restored = match self.touch(&host).await {
             Ok(()) => self.bring_back(&host).await,
             Err(why) => Err(why),
