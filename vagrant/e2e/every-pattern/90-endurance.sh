@@ -51,6 +51,7 @@ done
 nothing_failed
 printf '   %d rollouts of every cluster in %d s\n' "$rolled" $((SECONDS - began))
 printf '   p99 in ms, alone and meanwhile: %s\n' "$(paste -d' ' <(echo "$before_p99") <(load_p99 | cut -d' ' -f2) | paste -sd';' | sed 's/;/; /g')"
+expect_same "loads whose p99 is more than 1.5 times that of before" "" "$(slower_than "$before_p99")"
 all_serve
 
 step "a run finds nothing to do"
