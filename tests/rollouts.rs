@@ -145,6 +145,18 @@ async fn what_was_finished_before_a_failure_stays() {
     assert_eq!(site.done_to("n2"), ["out", "change", "restore", "back"]);
 }
 
+/// One host may fail, over all tiers: the others of its cluster and the next cluster get the new state.
+#[tokio::test(flavor = "multi_thread")]
+async fn within_the_budget_the_next_cluster_is_begun_too() {
+    let site = Site::new(&["a1", "a2", "a3", "b1", "b2"]).await;
+    let said = site.run(&["broken=a2", "on_failure=continue"]).await;
+    assert_eq!(site.done_to("a2"), ["out", "change", "restore", "back"]);
+    for node in ["a1", "a3", "b1", "b2"] {
+        assert_eq!(site.done_to(node), CHANGED, "{node}: {}", said.text);
+    }
+    said.is(4).says(&["a2: a task failed"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_cannot_go_back_stays_out() {
     let site = Site::new(&["n1", "n2"]).await;

@@ -14,6 +14,8 @@ pub struct Ending {
     pub hosts: Vec<(String, Standing)>,
     /// For the next tier.
     pub ledger: Ledger,
+    /// Whatever failed is within the budget: the next tier may begin.
+    pub goes_on: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -166,6 +168,7 @@ impl Rollout {
                 .map(|(h, s)| (h.name.clone(), s.clone()))
                 .collect(),
             ledger: self.ledger.clone(),
+            goes_on: self.halt.is_none() && !self.interrupted,
         }
     }
 

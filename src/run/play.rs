@@ -41,6 +41,7 @@ pub async fn execute(
         tally: Tally::new(prepared.all_hosts()),
         common: prepared.common_without_facts(),
         stopped: None,
+        left_behind: false,
         ledger: Ledger::default(),
         rolled: Vec::new(),
     };
@@ -60,6 +61,8 @@ pub(super) struct Run<'a> {
     pub(super) tally: Tally,
     pub(super) common: Arc<Layer>,
     pub(super) stopped: Option<Ended>,
+    /// A rollout went on without some of its hosts, as it was told to.
+    pub(super) left_behind: bool,
     /// What the rollouts of this run did so far.
     pub(super) ledger: Ledger,
     /// The play by which each host was changed, for the way back.
@@ -90,7 +93,10 @@ impl Run<'_> {
                 return Ok(ended);
             }
         }
-        Ok(self.tally.ended())
+        Ok(match self.tally.ended() {
+            Ended::Done if self.left_behind => Ended::Stopped,
+            ended => ended,
+        })
     }
 
     /// Reaches every host. Some ways of not reaching one end the run before anything is changed.

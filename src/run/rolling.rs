@@ -130,6 +130,9 @@ impl Run<'_> {
     async fn conclude(&mut self, cluster: &str, ending: &Ending) {
         let (ended, why) = match &ending.verdict {
             Verdict::Done => return,
+            Verdict::Paused { why } | Verdict::RolledBack { why, .. } if ending.goes_on => {
+                (Ended::Stopped, why.clone())
+            }
             Verdict::Paused { why } => {
                 let ended = match self.tally.ended() {
                     Ended::Done => Ended::Stopped,
@@ -151,7 +154,10 @@ impl Run<'_> {
             why,
             hosts: hosts.map(|(h, s)| (h.clone(), s.to_string())).collect(),
         });
-        self.stopped = Some(ended);
+        match ended == Ended::Stopped && ending.goes_on {
+            true => self.left_behind = true,
+            false => self.stopped = Some(ended),
+        }
     }
 
     /// Brings back the old state of hosts that earlier rollouts of this run finished, one after the other.
