@@ -371,7 +371,14 @@ async fn a_restart_needs_a_rollout() {
 }
 
 /// What stands in a file instead of what, where that is wrong, and in which words.
-const MISTAKES: [(&str, &str, &str, &str, &str); 9] = [
+const MISTAKES: [(&str, &str, &str, &str, &str); 10] = [
+    (
+        PLAYBOOK,
+        "\"{{ canary }}\"",
+        "\"{{ 0 if inventory_hostname == 'n2' else 1 }}\"",
+        "site.yaml:6:5",
+        "`canary` of n2 is another one than that of n1",
+    ),
     (
         PLAYBOOK,
         "canary: \"",
@@ -441,7 +448,7 @@ const PLAYBOOK: &str = "site.yaml";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mistakes_are_found_before_anybody_is_asked() {
-    let site = Site::new(&["n1"]).await;
+    let site = Site::new(&["n1", "n2"]).await;
     for (file, old, new, place, word) in MISTAKES {
         let right = fs::read_to_string(site.path(file)).unwrap();
         site.edit(file, old, new);

@@ -178,6 +178,49 @@ fn written(place: &Span, value: Yaml) -> Node {
     }
 }
 
+/// What is decided about a cluster is decided once, so its hosts must all say the same.
+fn agree(node: &Node, cluster: &str, members: &[(String, Wishes)]) -> Result<()> {
+    let mut problems = Problems::new();
+    let Some(((first, wanted), others)) = members.split_first() else {
+        return Ok(());
+    };
+    for (host, wishes) in others {
+        for key in wanted.differences(wishes) {
+            let message = format!(
+                "`{key}` of {host} is another one than that of {first}, and both are in the cluster {cluster}"
+            );
+            let problem = Problem::new(message).at(&node.span);
+            problems.push(problem.help("set it for the group, not for a host"));
+        }
+    }
+    problems.or(())
+}
+
+impl Wishes {
+    /// The keys in which another host of the cluster wants something else. Zones are the hosts' own.
+    fn differences(&self, other: &Self) -> impl Iterator<Item = &'static str> {
+        let (a, b) = (self, other);
+        [
+            ("balancers", a.balancers != b.balancers),
+            ("canary", a.canary != b.canary),
+            ("canary_bake", a.canary_bake != b.canary_bake),
+            ("canary_soak", a.canary_soak != b.canary_soak),
+            ("min_healthy_time", a.min_healthy_time != b.min_healthy_time),
+            ("healthy_deadline", a.healthy_deadline != b.healthy_deadline),
+            ("max_unavailable", a.max_unavailable != b.max_unavailable),
+            ("min_healthy", a.min_healthy != b.min_healthy),
+            ("max_failures", a.max_failures != b.max_failures),
+            ("on_failure", a.on_failure != b.on_failure),
+            ("allow_downtime", a.allow_downtime != b.allow_downtime),
+            ("first_install", a.first_install != b.first_install),
+            ("baseline and limits", a.limits != b.limits),
+            ("alike_within", a.alike_within != b.alike_within),
+        ]
+        .into_iter()
+        .filter_map(|(key, differs)| differs.then_some(key))
+    }
+}
+
 fn cluster(
     world: &World<'_>,
     node: &Node,
@@ -195,6 +238,7 @@ fn cluster(
         Some(serial) => plan::sizes("serial", serial, count)?,
         None => vec![count],
     };
+    agree(node, &name, &members)?;
     let Some((_, wishes)) = members.into_iter().next() else {
         return Err(Problem::new("there are no hosts").at(&node.span).into());
     };
