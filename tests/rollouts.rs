@@ -63,6 +63,24 @@ async fn a_batch_is_out_as_a_whole_before_any_of_it_is_changed() {
     assert_eq!(log[6..], ["out n3", "change n3", "back n3"]);
 }
 
+/// In place of the play's: a ramp.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_grow_as_the_rollout_says() {
+    let site = Site::new(&["n1", "n2", "n3", "n4", "n5"]).await;
+    let ramp = "serial: [1, \"40%\"]\n    canary: \"";
+    site.edit("site.yaml", "canary: \"", ramp);
+    site.run(&["canary=0", "max_unavailable=40%", "min_healthy=2"])
+        .await
+        .is(0);
+    let log = site.log();
+    let outs = |lines: &[String]| lines.iter().filter(|l| l.starts_with("out")).count();
+    let until_changed: Vec<usize> = log
+        .split_inclusive(|line| line.starts_with("back"))
+        .map(outs)
+        .collect();
+    assert_eq!(until_changed, [1, 2, 0, 2, 0], "{log:?}");
+}
+
 /// `max_unavailable` holds whatever `serial` wishes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_is_no_larger_than_what_can_be_spared() {
@@ -371,7 +389,14 @@ async fn a_restart_needs_a_rollout() {
 }
 
 /// What stands in a file instead of what, where that is wrong, and in which words.
-const MISTAKES: [(&str, &str, &str, &str, &str); 10] = [
+const MISTAKES: [(&str, &str, &str, &str, &str); 11] = [
+    (
+        PLAYBOOK,
+        "canary: \"",
+        "serial: [1, some]\n    canary: \"",
+        "site.yaml:8:13",
+        "`serial` cannot be `some`",
+    ),
     (
         PLAYBOOK,
         "\"{{ canary }}\"",
@@ -492,7 +517,8 @@ async fn who_leaves_at_once_says_so() {
     let words = site.run_words(&["pause=5"]);
     let signals = [Signal::INT, Signal::INT];
     let said = site.signalled_with(&words, &signals, is_changed).await;
-    said.is(130).says(&["left at once", "`status` says what is true"]);
+    said.is(130)
+        .says(&["left at once", "`status` says what is true"]);
     site.did(&["out n1", "change n1"]);
 }
 

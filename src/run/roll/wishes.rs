@@ -32,6 +32,8 @@ struct Wishes {
     cluster: String,
     zone: Option<String>,
     balancers: Vec<String>,
+    /// In place of the play's.
+    serial: Option<Node>,
     canary: usize,
     canary_bake: Duration,
     canary_soak: Duration,
@@ -48,10 +50,11 @@ struct Wishes {
     alike_within: Duration,
 }
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "cluster",
     "zone",
     "balancers",
+    "serial",
     "canary",
     "canary_bake",
     "canary_soak",
@@ -72,6 +75,7 @@ const KEYS: [&str; 19] = [
 
 const NAME: &str = "a name";
 const HOSTS: &str = "a count of hosts";
+const SIZES: &str = "a count of hosts, a percentage, or a list of them";
 const SECONDS: &str = "a time in seconds, as a whole number";
 
 /// The clusters of the play, in the order of their first hosts.
@@ -100,12 +104,16 @@ fn wishes(world: &World<'_>, node: &Node, host: &HostState) -> Result<Wishes> {
     let keys = Keys::new(node, value, &KEYS)?;
     let max_unavailable = keys.need("max_unavailable", HOSTS, plain)?;
     let min_healthy = keys.take("min_healthy", HOSTS, plain)?;
+    let serial = keys.take("serial", SIZES, |sizes| {
+        batches(keys.place("serial"), sizes)
+    })?;
     Ok(Wishes {
         cluster: keys.need("cluster", NAME, keys::text)?,
         zone: keys.take("zone", NAME, keys::text)?,
         balancers: keys
             .take("balancers", "a list of hosts", keys::texts)?
             .unwrap_or_default(),
+        serial,
         canary: keys.take("canary", HOSTS, size)?.unwrap_or(1),
         canary_bake: keys
             .take("canary_bake", SECONDS, seconds)?
@@ -169,6 +177,17 @@ fn plain(value: &Value) -> Option<Yaml> {
     }
 }
 
+fn batches(place: &Span, sizes: &Value) -> Option<Node> {
+    let value = match sizes {
+        Value::Array(list) => {
+            let each = list.iter().map(|size| Some(written(place, plain(size)?)));
+            Yaml::List(each.collect::<Option<_>>()?)
+        }
+        one => plain(one)?,
+    };
+    Some(written(place, value))
+}
+
 /// A rendered value in the place of what was written.
 fn written(place: &Span, value: Yaml) -> Node {
     Node {
@@ -202,6 +221,7 @@ impl Wishes {
         let (a, b) = (self, other);
         [
             ("balancers", a.balancers != b.balancers),
+            ("serial", a.serial != b.serial),
             ("canary", a.canary != b.canary),
             ("canary_bake", a.canary_bake != b.canary_bake),
             ("canary_soak", a.canary_soak != b.canary_soak),
@@ -234,13 +254,13 @@ fn cluster(
         .filter_map(|(host, wishes)| Some((host.clone(), wishes.zone.clone()?)))
         .filter(|(_, zone)| !zone.is_empty())
         .collect();
-    let serial = match &world.play.serial {
-        Some(serial) => plan::sizes("serial", serial, count)?,
-        None => vec![count],
-    };
     agree(node, &name, &members)?;
     let Some((_, wishes)) = members.into_iter().next() else {
         return Err(Problem::new("there are no hosts").at(&node.span).into());
+    };
+    let serial = match wishes.serial.as_ref().or(world.play.serial.as_ref()) {
+        Some(serial) => plan::sizes("serial", serial, count)?,
+        None => vec![count],
     };
     let min_healthy = wishes.min_healthy.as_ref();
     let policy = Policy {
