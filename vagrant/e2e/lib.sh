@@ -614,9 +614,9 @@ load_all() {
 # What was not answered with 2xx, or with its echo (101), one line each. Where MI's TLS is passed through, a connection ends with
 # its node, and NGINX closes those that idle when somebody reloads it: a request that meets the close is lost, a POST always. So
 # many of those, which are shown, are no failure of a node; a scenario that reloads NGINX sets `reload_cuts`.
-mi_cuts=0
-if [[ " ${deployment[*]} " == *"/mi-tls-passed-through.yaml "* ]]; then
-  mi_cuts=30
+mi_cuts=30
+if [[ " ${deployment[*]} " == *"/certificates.yaml "* ]]; then
+  mi_cuts=0
 fi
 readonly mi_cuts
 reload_cuts=0
