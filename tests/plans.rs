@@ -24,6 +24,24 @@ fn standard_ha_without_streaming() {
 }
 
 #[test]
+fn standard_ha_with_streaming_alone() {
+    snapshot("standard-ha", "tests/fixtures/plans/standard-ha-si.yaml");
+}
+
+#[test]
+fn standard_ha_with_many_integrators_in_zones() {
+    snapshot("standard-ha", "inventories/standard-ha-large.yaml");
+}
+
+#[test]
+fn simple_scalable_with_streaming_alone() {
+    snapshot(
+        "simple-scalable",
+        "tests/fixtures/plans/simple-scalable-si.yaml",
+    );
+}
+
+#[test]
 fn simple_scalable() {
     snapshot("simple-scalable", "inventories/simple-scalable.yaml");
 }
@@ -88,32 +106,50 @@ fn a_host_that_left_is_named_by_nobody_and_looked_at_last() {
     assert!(last.contains("/etc/systemd/system/wso2-mi.service"));
 }
 
+/// Two nodes, a file that both have, and the settings in which it may differ.
+type Twins<'t> = (&'t str, &'t str, &'t str, &'t [&'t str]);
+
+const APIM: Twins<'_> = (
+    "apim-1",
+    "apim-2",
+    "deployment.toml",
+    &["node_ip", "event_duplicate_url"],
+);
+const MI: Twins<'_> = ("mi-1", "mi-2", "deployment.toml", &["node_id"]);
+const SI: Twins<'_> = ("si-1", "si-2", "deployment.yaml", &["id", "advertisedHost"]);
+
 /// Nodes of one cluster differ only where the product wants it; anything else is a copy that went wrong.
 /// The keys: `reference` section 4.3 of API-M's active-active page, MI's node id, SI's id and address.
 #[test]
 fn twins_differ_only_where_they_must() {
-    let dir = tempfile::tempdir().unwrap();
-    let plan = prepared(shipped(
-        dir.path(),
+    twins(
         "standard-ha",
         "inventories/standard-ha.yaml",
-    ))
-    .plan;
-    for (one, other, file, allowed) in [
-        (
-            "apim-1",
-            "apim-2",
-            "deployment.toml",
-            &["node_ip", "event_duplicate_url"][..],
-        ),
-        ("mi-1", "mi-2", "deployment.toml", &["node_id"][..]),
-        (
-            "si-1",
-            "si-2",
-            "deployment.yaml",
-            &["id", "advertisedHost"][..],
-        ),
-    ] {
+        &[APIM, MI, SI],
+    );
+    // The last of many as the first.
+    let last: Twins<'_> = ("mi-1", "mi-14", MI.2, MI.3);
+    twins(
+        "standard-ha",
+        "inventories/standard-ha-large.yaml",
+        &[APIM, last, SI],
+    );
+}
+
+/// Without a Micro Integrator too; a gateway is told nothing of itself but its address.
+#[test]
+fn twins_of_streaming_alone_differ_only_where_they_must() {
+    let standard_ha = "tests/fixtures/plans/standard-ha-si.yaml";
+    twins("standard-ha", standard_ha, &[APIM, SI]);
+    let gateways: Twins<'_> = ("gw-1", "gw-2", "deployment.toml", &["node_ip"]);
+    let simple_scalable = "tests/fixtures/plans/simple-scalable-si.yaml";
+    twins("simple-scalable", simple_scalable, &[APIM, gateways, SI]);
+}
+
+fn twins(playbook: &str, inventory: &str, pairs: &[Twins<'_>]) {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = prepared(shipped(dir.path(), playbook, inventory)).plan;
+    for (one, other, file, allowed) in pairs {
         let texts = [one, other].map(|host| file_of(&plan, host, file));
         let differ: Vec<(&str, &str)> = texts[0]
             .lines()
@@ -319,9 +355,7 @@ fn snapshot(playbook: &str, inventory: &str) {
     let dir = tempfile::tempdir().unwrap();
     let prepared = prepared(shipped(dir.path(), playbook, inventory));
     let text = shown(&prepared.plan).replace(&dir.path().display().to_string(), "PACKS");
-    let name = inventory
-        .trim_start_matches("inventories/")
-        .replace('/', "-");
+    let name = Path::new(inventory).file_name().unwrap().display();
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!(format!("{playbook}@{name}"), text);
     });
