@@ -4,10 +4,13 @@ use super::words;
 use crate::event::{Judged, Judgement, Unjudged};
 use console::{StyledObject, Term, style};
 
-/// Columns of the table; a longer word shifts its own line only.
+/// Columns of the table; that of the hosts is as wide as its widest cell.
 const RULE: usize = 15;
 const SEVERITY: usize = 9;
 const HOSTS: usize = 16;
+
+/// A cell names no more hosts than fit into this.
+const CELL: usize = 32;
 
 /// More hosts or rules than this are counted, not named.
 const NAMED: usize = 6;
@@ -30,11 +33,14 @@ fn rows(judgement: &Judgement) -> Vec<String> {
     if judgement.found.is_empty() {
         return vec![];
     }
+    let cells = judgement.found.iter().map(|judged| cell(&judged.hosts));
+    let wide = cells.map(|cell| cell.chars().count()).max();
+    let wide = wide.unwrap_or(0).max(HOSTS);
     let head = format!(
-        "{:<RULE$} {:<SEVERITY$} {:<HOSTS$} {}",
+        "{:<RULE$} {:<SEVERITY$} {:<wide$} {}",
         "rule", "severity", "hosts", "finding"
     );
-    let rows = judgement.found.iter().flat_map(row);
+    let rows = judgement.found.iter().flat_map(|judged| row(judged, wide));
     std::iter::once(style(head).bold().to_string())
         .chain(rows)
         .collect()
@@ -42,7 +48,7 @@ fn rows(judgement: &Judgement) -> Vec<String> {
 
 type Colour = fn(StyledObject<String>) -> StyledObject<String>;
 
-fn row(judged: &Judged) -> Vec<String> {
+fn row(judged: &Judged, wide: usize) -> Vec<String> {
     let (word, as_): (_, Colour) = match judged {
         Judged {
             accepted: Some(_), ..
@@ -50,8 +56,8 @@ fn row(judged: &Judged) -> Vec<String> {
         Judged { is_error: true, .. } => ("error", |word| word.red().bold()),
         _ => ("warning", StyledObject::yellow),
     };
-    let hosts = several(&judged.hosts);
-    let indent = RULE + SEVERITY + HOSTS + 3;
+    let hosts = cell(&judged.hosts);
+    let indent = RULE + SEVERITY + wide + 3;
     let mut text = vec![words::tame(&judged.found)];
     text.extend(judged.place.iter().map(|place| format!("at {place}")));
     text.push(match &judged.accepted {
@@ -62,7 +68,7 @@ fn row(judged: &Judged) -> Vec<String> {
     let first = lines.next().unwrap_or_default();
     // Padded before it is styled: escape codes have a length too.
     let word = as_(style(format!("{word:<SEVERITY$}")));
-    let head = format!("{:<RULE$} {word} {hosts:<HOSTS$} {first}", judged.rule);
+    let head = format!("{:<RULE$} {word} {hosts:<wide$} {first}", judged.rule);
     let rest = lines.map(|line| format!("{:indent$}{line}", ""));
     std::iter::once(head).chain(rest).collect()
 }
@@ -103,6 +109,17 @@ fn several(names: &[String]) -> String {
     }
 }
 
+/// As many names as fit, one at least; the others are counted.
+fn cell(hosts: &[String]) -> String {
+    let named = |count: usize| match hosts.len() - count {
+        0 => hosts.join(", "),
+        more => format!("{} and {more} more", hosts[..count].join(", ")),
+    };
+    let fits = |count: &usize| named(*count).chars().count() <= CELL;
+    let most = (1..=hosts.len()).rev().find(fits);
+    named(most.unwrap_or(hosts.len().min(1)))
+}
+
 /// Cut between words where a terminal would cut anywhere; a pipe gets whole lines.
 fn wrapped(text: &str, indent: usize) -> Vec<String> {
     let width = match Term::stdout().size_checked() {
@@ -128,19 +145,69 @@ fn wrapped(text: &str, indent: usize) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn judged(rule: &str, hosts: &[&str]) -> Judged {
+        Judged {
+            rule: rule.into(),
+            is_error: true,
+            hosts: hosts.iter().map(ToString::to_string).collect(),
+            found: "apim_db is H2".into(),
+            place: Some("apim-1:/x/deployment.toml:3:7".into()),
+            why: String::new(),
+            fix: "name a schema".into(),
+            accepted: None,
+        }
+    }
+
+    #[test]
+    fn columns_stand_below_each_other_whatever_is_in_them() {
+        let judgement = Judgement {
+            found: vec![
+                judged("apim-21", &["apim-1"]),
+                judged("mi-1", &["mi-1", "mi-2", "mi-3", "mi-4"]),
+                judged(
+                    "mi-2",
+                    &["mi-acme-1", "mi-acme-2", "mi-acme-3", "mi-acme-4"],
+                ),
+                judged(
+                    "mi-3",
+                    &["a-name-that-is-longer-than.any.cell.example.com", "mi-2"],
+                ),
+                judged("mi-4", &[]),
+            ],
+            unjudged: vec![],
+            passed: 0,
+        };
+        let text = findings(&judgement).join("\n");
+        let plain = console::strip_ansi_codes(&text).into_owned();
+        let cells = |start: &str| plain.lines().find(|l| l.starts_with(start)).unwrap_or("");
+        assert!(
+            cells("mi-1").contains(" mi-1, mi-2, mi-3, mi-4 "),
+            "{plain}"
+        );
+        assert!(
+            cells("mi-2").contains(" mi-acme-1, mi-acme-2 and 2 more "),
+            "{plain}"
+        );
+        assert!(
+            cells("mi-3").contains(".example.com and 1 more apim_db"),
+            "{plain}"
+        );
+        let at = plain.find("finding");
+        let is_below = |line: &str| {
+            let text = at.and_then(|at| line.get(at..));
+            text.is_some_and(|text| {
+                ["finding", "apim_db", "at ", "fix: "]
+                    .iter()
+                    .any(|w| text.starts_with(w))
+            })
+        };
+        assert!(plain.lines().all(is_below), "{plain}");
+    }
+
     #[test]
     fn a_finding_stands_with_its_place_and_its_fix() {
         let judgement = Judgement {
-            found: vec![Judged {
-                rule: "apim-21".into(),
-                is_error: true,
-                hosts: vec!["apim-1".into(), "apim-2".into()],
-                found: "apim_db is H2".into(),
-                place: Some("apim-1:/x/deployment.toml:3:7".into()),
-                why: String::new(),
-                fix: "name a schema".into(),
-                accepted: None,
-            }],
+            found: vec![judged("apim-21", &["apim-1", "apim-2"])],
             unjudged: vec![Unjudged {
                 rules: vec!["apim-34".into(), "apim-59".into()],
                 hosts: vec!["db-1".into()],
