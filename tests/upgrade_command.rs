@@ -33,9 +33,18 @@ fn project() -> TempDir {
     dir
 }
 
-fn apim_deploy(dir: &TempDir, verb: &str, words: &[&str]) -> Said {
+fn command_for(verb: &str, inventory: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_apim-deploy"));
-    command.args([verb, "standard-ha", "-i", "inventories/standard-ha-mi.yaml"]);
+    command.args([verb, "standard-ha", "-i", inventory]);
+    command
+}
+
+fn apim_deploy(dir: &TempDir, verb: &str, words: &[&str]) -> Said {
+    let mut command = command_for(verb, "inventories/standard-ha-mi.yaml");
+    said_by(&mut command, dir, words)
+}
+
+fn said_by(command: &mut Command, dir: &TempDir, words: &[&str]) -> Said {
     for secret in support::SECRETS {
         command.args(["-e", secret]);
     }
@@ -80,8 +89,24 @@ fn another_line_is_refused_by_what_the_inventory_says() {
             ],
         );
     }
-    apim_deploy(&dir, "upgrade", &["--to", "mi=4.5.0"])
-        .is(2, &["mi 4.5.0 is of another line than 4.4.0"]);
+    let said = apim_deploy(&dir, "upgrade", &["--to", "mi=4.5.0"]);
+    said.is(
+        2,
+        &[
+            "mi 4.5.0 is of another line than 4.4.0, which the inventory names for mi-1",
+            "`mi_rolls_lines: true` in the inventory lets 4.5.0 be rolled out",
+        ],
+    );
+    assert!(!said.text.contains("migrate.yaml"), "{}", said.text);
+    let said = apim_deploy(&dir, "upgrade", &["--to", "mi=4.3"]);
+    said.is(
+        2,
+        &[
+            "mi 4.3 is of another line than 4.4.0, which the inventory names for mi-1",
+            "no run goes back to an older line",
+        ],
+    );
+    assert!(!said.text.contains("migrate.yaml"), "{}", said.text);
     // Where the inventory says that MI's nodes may meet, hosts are asked; the pack is missing all the same.
     let said = apim_deploy(
         &dir,
@@ -90,6 +115,21 @@ fn another_line_is_refused_by_what_the_inventory_says() {
     );
     said.is(2, &["wso2mi-4.5.0.zip` is missing"]);
     assert!(!said.text.contains("another line"), "{}", said.text);
+}
+
+/// Streaming has no way of its own, and API Manager's is not for it.
+#[test]
+fn another_line_of_streaming_stands_beside_the_old_one() {
+    let dir = project();
+    let mut command = command_for("upgrade", "inventories/standard-ha.yaml");
+    said_by(&mut command, &dir, &["--to", "si=4.4.0"]).is(
+        2,
+        &[
+            "si 4.4.0 is of another line than 4.3.0, which the inventory names for si-1",
+            "deploy 4.4.0 as a cluster of its own",
+            "playbooks/migrate.yaml moves API Manager alone",
+        ],
+    );
 }
 
 #[test]

@@ -22,7 +22,7 @@ so look with --check first.
 
 A level is one of WSO2 Updates: a pack of version 4.5.0 at level 12 is called wso2am-4.5.0.12.zip. A version without a level
 is the version as it was published. Another product line (4.5 to 4.6) shares no database with this one and is refused:
-playbooks/migrate.yaml is the way there.
+playbooks/migrate.yaml is API Manager's way there, `mi_rolls_lines` (roles/cluster) may be Micro Integrator's.
 
 Afterwards the inventory has to name the new releases: the lines to write are shown, and a run that would bring an older
 release back is refused until they stand there. `apim-deploy rollback` goes back.

@@ -2,6 +2,7 @@
 
 use super::prepare::{Options, Prepared, extra_vars};
 use crate::plan::{HostState, assumed_facts};
+use crate::playbook::Play;
 use crate::source::{Problem, Problems};
 use crate::vars::{Layer, Scope};
 use crate::wire::Release;
@@ -86,15 +87,18 @@ impl Prepared {
             let Some(release) = wanted.version.as_deref().and_then(Release::of) else {
                 continue;
             };
-            let rolls = format!("{}_{ROLLS}", wanted.product);
-            let other = self.said_before(&format!("{}_version", wanted.product));
+            let said = |variable: &str| {
+                self.said_before(&wanted.product, &format!("{}_{variable}", wanted.product))
+            };
+            let other = said("version");
             let other = other.into_iter().find(|(version, _)| {
                 Release::of(version).is_some_and(|before| before.line() != release.line())
             });
             if let Some((version, hosts)) = other
-                && !self.said_before(&rolls).contains_key("true")
+                && !(said(ROLLS).contains_key("true"))
             {
-                problems.push(another_line(wanted, &release, &version, &hosts[0]));
+                let host = hosts.first().map_or("", String::as_str);
+                problems.push(another_line(wanted, &release, &version, host));
             }
         }
     }
@@ -115,8 +119,8 @@ impl Prepared {
         }
     }
 
-    /// What a variable is without the wishes of the command line, and on which hosts of the clusters.
-    fn said_before(&self, variable: &str) -> IndexMap<String, Vec<String>> {
+    /// What a variable is without the wishes of the command line, and on which hosts of the product's clusters.
+    fn said_before(&self, product: &str, variable: &str) -> IndexMap<String, Vec<String>> {
         let mut found: IndexMap<String, Vec<String>> = IndexMap::new();
         let options = Options {
             upgrade: vec![],
@@ -127,7 +131,7 @@ impl Prepared {
         };
         let common = self.common_without_facts();
         for (at, play) in self.playbook.plays.iter().enumerate() {
-            if play.rollout.is_none() {
+            if play.rollout.is_none() || !self.deploys(play, product) {
                 continue;
             }
             let Some(mut world) = self.world(at, Arc::clone(&common)) else {
@@ -146,12 +150,20 @@ impl Prepared {
         found
     }
 
+    /// By the role that is called as the product; a playbook without such roles may deploy it anywhere.
+    fn deploys(&self, play: &Play, product: &str) -> bool {
+        let has = |play: &Play| play.roles.iter().any(|role| role.name == product);
+        has(play) || !self.playbook.plays.iter().any(has)
+    }
+
     /// What the inventory has to say now, `name: value`: until it does, the next run is refused.
     pub fn to_be_written(&self) -> Vec<String> {
-        let wishes = self.options.upgrade.iter().flat_map(Wanted::variables);
-        let missing = wishes.filter_map(|(name, value)| {
+        let wishes = self.options.upgrade.iter();
+        let wishes =
+            wishes.flat_map(|wanted| wanted.variables().into_iter().map(move |v| (wanted, v)));
+        let missing = wishes.filter_map(|(wanted, (name, value))| {
             let plain = value.as_str().map_or(value.to_string(), ToOwned::to_owned);
-            let before = self.said_before(&name);
+            let before = self.said_before(&wanted.product, &name);
             if before.keys().all(|said| *said == plain) {
                 return None;
             }
@@ -173,9 +185,31 @@ fn another_line(wanted: &Wanted, release: &Release, version: &str, host: &str) -
         "{product} {release} is of another line than {version}, which the inventory names for {host}"
     ))
     .because("nodes of two lines must not work beside each other on one database, so they are never changed one by one")
-    .help(format!(
-        "deploy {release} on hosts of its own and follow playbooks/migrate.yaml, which says the steps"
-    ))
+    .help(way_there(product, release, Release::of(version).as_ref()))
+}
+
+/// Every product has another way to another line; to an older one there is none: `rollback` never crosses a line.
+/// Sources: playbooks/migrate.yaml; roles/cluster on `mi_rolls_lines`, with the lines of which it can be true in its
+/// vars/main.yaml; docs-mi upgrading-wso2-mi.md.
+fn way_there(product: &str, release: &Release, before: Option<&Release>) -> String {
+    if before.is_some_and(|before| release < before) {
+        return format!(
+            "no run goes back to an older line: an old one is deployed on hosts and databases of its own; name a release of the \
+             line that the inventory names, or a newer one than {release}"
+        );
+    }
+    match product {
+        "mi" => format!(
+            "ask WSO2 whether nodes of both may meet: if so, `mi_rolls_lines: true` in the inventory lets {release} be rolled out, up \
+             to 4.5; else, and from 4.6 on, deploy it as a cluster of its own, on other hosts and another schema"
+        ),
+        "si" => format!(
+            "deploy {release} as a cluster of its own, on other hosts and other schemas; playbooks/migrate.yaml moves API Manager alone"
+        ),
+        _ => format!(
+            "deploy {release} on hosts of its own and follow playbooks/migrate.yaml, which says the steps"
+        ),
+    }
 }
 
 #[cfg(test)]
