@@ -5,6 +5,7 @@
 mod support;
 
 use apim_deploy::exit::Exit;
+use apim_deploy::inventory::Inventory;
 use apim_deploy::modules;
 use std::fmt::Write as _;
 use std::fs;
@@ -325,6 +326,84 @@ fn the_database_may_be_somebody_elses() {
     assert_eq!(output.status.code(), Some(0), "{said}");
 }
 
+/// What README and each sample's own head say of its size.
+#[test]
+fn samples_have_as_many_hosts_as_they_say() {
+    const WORDS: [(usize, &str); 5] = [
+        (6, "six"),
+        (8, "eight"),
+        (10, "ten"),
+        (20, "twenty"),
+        (21, "twenty-one"),
+    ];
+    let rows = table("The repository");
+    let row = rows.iter().find(|row| row[0] == "`inventories/`").unwrap();
+    let parts: Vec<&str> = row[1]
+        .split(';')
+        .map(|part| part.trim_start_matches("samples:").trim())
+        .collect();
+    let says = |text: &str, word: &str| {
+        let text = text.to_lowercase();
+        text.split(|c: char| !c.is_alphanumeric() && c != '-')
+            .any(|w| w == word)
+    };
+    for entry in fs::read_dir("inventories").unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() {
+            continue;
+        }
+        let count = Inventory::load(std::slice::from_ref(&path))
+            .unwrap()
+            .hosts
+            .len();
+        let (_, word) = WORDS.iter().find(|(number, _)| *number == count).unwrap();
+        let playbook = ["standard-ha-multitenant", "standard-ha", "simple-scalable"]
+            .into_iter()
+            .find(|playbook| name.starts_with(playbook))
+            .unwrap();
+        let of = format!("`{playbook}`");
+        let part = parts.iter().find(|part| part.starts_with(&of)).unwrap();
+        assert!(says(part, word), "README says of {name}: {part}");
+        let text = fs::read_to_string(&path).unwrap();
+        let head: String = text
+            .lines()
+            .skip(1)
+            .take_while(|l| l.starts_with('#'))
+            .collect();
+        for (number, other) in WORDS.iter().filter(|(number, _)| *number != count) {
+            let figure = format!("with {number} hosts");
+            let wrong =
+                says(&head, other) && head.to_lowercase().contains(&format!("{other} hosts"));
+            assert!(
+                !wrong && !head.contains(&figure),
+                "{name} has {count} hosts: {head}"
+            );
+        }
+    }
+}
+
+/// A tenant's passwords are those that lint misses, and README has told of them.
+#[test]
+fn the_passwords_of_a_tenant_are_told() {
+    let dir = project_with_tenants();
+    let words = "lint standard-ha-multitenant -i hosts.yaml";
+    let words: Vec<&str> = words.split(' ').collect();
+    let said = apim_deploy(dir.path(), &words).stderr;
+    let said = String::from_utf8(said).unwrap();
+    let (_, section) = README
+        .split_once("Tenants of API Manager with clusters")
+        .unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    for name in ["tenant_admin_password", "db_mi_password", "db_si_password"] {
+        assert!(
+            section.contains(&format!("`{name}`")),
+            "README lacks `{name}`"
+        );
+        assert!(said.contains(&format!("`{name}` is not defined")), "{said}");
+    }
+}
+
 /// README's headings as anchors.
 fn headings() -> Vec<String> {
     let lines = README.lines().filter_map(|l| l.strip_prefix("## "));
@@ -381,7 +460,7 @@ fn every_example_can_be_planned() {
     let playbook =
         "- name: The manual\n  hosts: all\n  vars_files: [vars.yaml]\n  roles: [manual]\n";
     write("vars.yaml", VARIABLES);
-    let inventory = "gateways: { hosts: { gw-1: { }, gw-2: { } } }\n";
+    let inventory = "gateway: { hosts: { gw-1: { }, gw-2: { } } }\n";
     let prepared = support::prepared(support::written(dir.path(), playbook, inventory));
     assert_eq!(prepared.all_hosts().len(), 2);
 }

@@ -33,7 +33,7 @@ impl Module for Assert {
     const EXAMPLE: &'static str = r#"assert:
   that:
     - ansible_facts.memtotal_mb >= 4096
-    - groups.gateways | length > 1
+    - groups.gateway | length > 1
   fail_msg: a gateway needs 4 GiB of memory and a second gateway beside it
 "#;
     type Change = String;
