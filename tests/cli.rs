@@ -7,6 +7,8 @@
 mod host;
 #[path = "cli/language.rs"]
 mod language;
+#[path = "cli/mistakes.rs"]
+mod mistakes;
 #[path = "cli/runs.rs"]
 mod runs;
 mod support;

@@ -3,7 +3,7 @@
 //! All names are added up first, then `&` keeps what is also there, then `!` takes away.
 
 use super::{Inventory, RETIRED, members};
-use crate::source::{Problem, Problems, Result, Span, nearest, read};
+use crate::source::{File, Problem, Problems, Result, Span, nearest, read};
 use indexmap::IndexSet;
 use regex::Regex;
 use std::collections::HashSet;
@@ -71,7 +71,7 @@ impl HostPattern {
         let mut parts = Vec::new();
         for part in split(text) {
             match part.strip_prefix('@') {
-                Some(path) => parts.extend(lines_of(path)?),
+                Some(path) => parts.extend(lines_of(path).map_err(|p| limit_file(p, text))?),
                 None => parts.push(part),
             }
         }
@@ -129,32 +129,33 @@ impl HostPattern {
         })
     }
 
-    /// The names and shapes that match no group and no host, `!` and `&` included: a mistyped
-    /// exclusion is the most dangerous of them.
+    /// The names and shapes, without their indices, that match no group and no host, `!` and `&` included: a
+    /// mistyped exclusion is the most dangerous of them.
     pub fn unmatched(&self, inventory: &Inventory) -> Vec<&str> {
         self.terms
             .iter()
             .filter(|term| term.is_unknown(inventory))
-            .map(|term| term.text.as_str())
+            .map(|term| split_index(&term.text).0)
             .collect()
     }
 
     /// `unmatched`, said as mistakes with the nearest names.
     pub fn complaints(&self, inventory: &Inventory) -> Problems {
-        let known = || {
-            inventory
-                .groups
-                .keys()
-                .chain(inventory.hosts.keys())
-                .map(String::as_str)
-        };
+        self.complaints_but(inventory, |_| false)
+    }
+
+    /// `complaints` without those about names that may be missing.
+    pub fn complaints_but(
+        &self,
+        inventory: &Inventory,
+        may_miss: impl Fn(&str) -> bool,
+    ) -> Problems {
         let mut problems = Problems::new();
         for name in self.unmatched(inventory) {
-            let problem = self.problem(format!("no host or group matches `{name}`"));
-            problems.push(match nearest(name, known()) {
-                Some(meant) => problem.help(format!("did you mean `{meant}`?")),
-                None => problem.help("`apim-deploy inventory graph` shows the names"),
-            });
+            if !may_miss(name) {
+                let problem = self.problem(format!("no host or group matches `{name}`"));
+                problems.push(problem.help(instead_of(name, inventory)));
+            }
         }
         problems
     }
@@ -304,6 +305,22 @@ impl Index {
     }
 }
 
+/// What may be meant by a name that matches nothing.
+fn instead_of(name: &str, inventory: &Inventory) -> String {
+    if inventory.is_retired(name) {
+        return format!("`{name}` is retired; `{RETIRED}` means those that are");
+    }
+    let known = inventory.groups.keys().chain(inventory.hosts.keys());
+    match nearest(name, known.map(String::as_str)) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None if name == "localhost" => {
+            "it is not there unless the inventory names it: `localhost: { ansible_connection: local }`"
+                .to_owned()
+        }
+        None => "`apim-deploy inventory graph -i INVENTORY` shows the names".to_owned(),
+    }
+}
+
 /// The brackets at the end are an index if they hold one; else they belong to a glob.
 fn split_index(text: &str) -> (&str, Option<Index>) {
     if text.starts_with('~') {
@@ -364,6 +381,15 @@ fn lines_of(path: &str) -> Result<Vec<String>> {
         return Err(problem.into());
     }
     Ok(lines)
+}
+
+fn limit_file(problems: Problems, text: &str) -> Problems {
+    let file = File::new("--limit", text);
+    let whole = Span::new(&file, 0..text.len());
+    problems.placed(
+        &whole,
+        "`@FILE` is a file with a host or pattern on each line",
+    )
 }
 
 /// `*`, `?`, `[ab]` and `[!ab]` as a shell reads them, for the whole name.

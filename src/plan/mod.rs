@@ -25,7 +25,7 @@ mod world;
 pub use batches::{at_least, at_most, batches, sizes};
 pub use content::{Files, Found, missing};
 pub use cursor::{About, Answer, Cursor, Leg, Turn};
-pub use place::Place;
+pub use place::{Place, known_host, said_become};
 pub use preview::{
     BatchPlan, Line, Plan, PlayPlan, Stretch, hosts_text, preview, rehearse, share, stretches,
 };

@@ -1,7 +1,7 @@
 //! One task on one host becomes steps: its loop unrolled, its condition decided, its parameters rendered.
 
 use super::content::Bringing;
-use super::place::Place;
+use super::place::{Place, known_host, said_become};
 use super::state::HostState;
 use super::verdict;
 use super::world::World;
@@ -310,12 +310,16 @@ impl Stepping<'_> {
         let scope = Scope::new(&ladder);
         let settings = &self.task.settings;
         let host = match &settings.delegate_to {
-            Some(node) => scope.text(node)?,
+            Some(node) => {
+                let host = scope.text(node)?;
+                known_host(self.world.inventory, &host, &node.span)?;
+                host
+            }
             None => self.host.name.clone(),
         };
         // A connection variable of the inventory is stronger than a keyword, as in Ansible.
-        let wanted = match scope.get("ansible_become") {
-            Some(value) => truthy(&value?),
+        let wanted = match said_become(&ladder, &scope)? {
+            Some(wanted) => wanted,
             None => flag(&scope, settings.r#become.as_ref())?.unwrap_or(false),
         };
         let user = match (wanted, scope.get("ansible_become_user")) {
@@ -444,15 +448,6 @@ pub(super) fn flag(scope: &Scope<'_>, node: Option<&Node>) -> Result<Option<bool
             .at(&node.span)
             .because(format!("this is {}", kind(&other)))
             .into()),
-    }
-}
-
-fn truthy(value: &Value) -> bool {
-    match value {
-        Value::Bool(b) => *b,
-        Value::String(t) => matches!(t.as_str(), "true" | "yes" | "on" | "1" | "True"),
-        Value::Number(n) => n.as_i64() != Some(0),
-        _ => false,
     }
 }
 

@@ -1,6 +1,11 @@
 //! Which tasks `--tags` and `--skip-tags` leave in. Ansible's rules: `always` runs unless skipped
 //! by name, `never` runs only when asked for, `tagged`, `untagged` and `all` are special.
 
+use std::collections::BTreeSet;
+
+/// What may be asked for though no task says it.
+const WORDS: [&str; 5] = ["all", "always", "never", "tagged", "untagged"];
+
 /// The choice made on the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tags {
@@ -12,6 +17,14 @@ pub struct Tags {
 impl Tags {
     pub fn select(&self, tags: &[String]) -> bool {
         self.wanted(tags) && !self.skipped(tags)
+    }
+
+    /// Those of the wishes that no task can have meant: a name that is neither a tag of theirs nor a word of its own.
+    pub fn unknown<'t>(&'t self, known: &BTreeSet<&str>) -> Vec<&'t str> {
+        let asked = self.only.iter().chain(&self.skip).map(String::as_str);
+        asked
+            .filter(|tag| !WORDS.contains(tag) && !known.contains(tag))
+            .collect()
     }
 
     fn wanted(&self, tags: &[String]) -> bool {

@@ -253,7 +253,7 @@ pub fn vars_file(path: &Path) -> Result<Layer> {
 /// What stands behind `-e`: `@file`, a YAML or JSON mapping, or `name=value` pairs.
 pub fn extra_vars(text: &str) -> Result<Layer> {
     let mut layer = match text.strip_prefix('@') {
-        Some(path) => vars_file(Path::new(path))?,
+        Some(path) => vars_file(Path::new(path)).map_err(|p| unread(p, text))?,
         None if text.trim_start().starts_with('{') || !text.contains('=') => {
             variables(&File::new("-e", text))?
         }
@@ -261,6 +261,13 @@ pub fn extra_vars(text: &str) -> Result<Layer> {
     };
     layer.origin = "extra vars".to_owned();
     Ok(layer)
+}
+
+fn unread(problems: source::Problems, text: &str) -> source::Problems {
+    let file = File::new("-e", text);
+    let span = source::Span::new(&file, 1..text.len());
+    let from = "`-e @FILE` is a file of variables; its path begins where this command was typed";
+    problems.placed(&span, from)
 }
 
 fn variables(file: &Arc<File>) -> Result<Layer> {

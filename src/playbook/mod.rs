@@ -178,6 +178,30 @@ impl Playbook {
     pub fn load(library: &Library, name: &str) -> Result<Self> {
         load::playbook(library, name)
     }
+
+    /// Every task as it is written, also those in blocks, handlers, and what includes may bring.
+    pub fn tasks(&self) -> Vec<&Task> {
+        let mut open: Vec<&Task> = Vec::new();
+        for play in &self.plays {
+            open.extend(play.sections.iter().flat_map(|section| &section.tasks));
+            open.extend(&play.handlers);
+            let files = play.roles.iter().flat_map(|role| role.task_files.values());
+            open.extend(files.flatten());
+        }
+        let mut tasks = Vec::new();
+        while let Some(task) = open.pop() {
+            if let Action::Block {
+                block,
+                rescue,
+                always,
+            } = &task.action
+            {
+                open.extend(block.iter().chain(rescue).chain(always));
+            }
+            tasks.push(task);
+        }
+        tasks
+    }
 }
 
 impl Task {

@@ -4,6 +4,7 @@
 //! A failed host is data and ends in the recap; a mistake in the input ends the run before any host is
 //! contacted.
 
+mod address;
 mod admission;
 mod back;
 mod check;
@@ -12,6 +13,7 @@ mod drive;
 mod errand;
 mod fleet;
 mod held;
+mod names;
 mod play;
 mod prepare;
 mod roll;

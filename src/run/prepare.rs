@@ -116,6 +116,8 @@ impl Prepared {
             common: OnceLock::new(),
         };
         prepared.check_rollout(&mut problems);
+        prepared.check_tags(&mut problems);
+        prepared.check_delegation(&mut problems);
         prepared.select(&mut problems);
         prepared.load_vars_files(&mut problems);
         prepared.check_pattern(&mut problems);
@@ -207,8 +209,14 @@ impl Prepared {
         let limit = self.limit(problems);
         let common = self.common_without_facts();
         for at in 0..self.playbook.plays.len() {
-            let chosen = self.hosts_of_play(at, &common);
-            let mut hosts = problems.take(chosen).unwrap_or_default();
+            let pattern = problems.take(self.hosts_pattern(at, &common)).flatten();
+            let mut hosts = vec![];
+            if let Some(pattern) = pattern {
+                problems.extend(self.check_play_hosts(&pattern));
+                hosts = problems
+                    .take(pattern.select(&self.inventory))
+                    .unwrap_or_default();
+            }
             if let Some(limit) = &limit {
                 hosts.retain(|h| limit.contains(h));
             }
@@ -263,7 +271,7 @@ impl Prepared {
             let hosts = pattern.select(&self.inventory)?;
             match hosts.is_empty() {
                 true => Err(self.nobody(text).into()),
-                false => Ok(hosts),
+                false => pattern.complaints(&self.inventory).or(hosts),
             }
         });
         Some(problems.take(hosts).unwrap_or_default())
@@ -314,7 +322,8 @@ impl Prepared {
                 } else {
                     PathBuf::from(&name)
                 };
-                playbook::vars_file(&path)
+                let help = "a path begins in the playbook's folder, or where the command was typed";
+                playbook::vars_file(&path).map_err(|p| p.placed(&node.span, help))
             });
             layers.extend(problems.take(loaded).map(Arc::new));
         }
@@ -390,7 +399,14 @@ impl Prepared {
         let common = self.common_without_facts();
         for host in self.all_hosts() {
             let ladder = plan::host_ladder(&self.inventory, &host, &common, &self.extra, None);
-            problems.take(target::target(&host, &ladder, None));
+            let target = target::target(&host, &ladder, None);
+            // What is wrong without having been written is the host's name.
+            let written = self.inventory.hosts.get(&host).map(|h| &h.span);
+            problems.take(match written {
+                Some(span) => target
+                    .map_err(|p| p.placed(span, "name it by another name, or set `ansible_host`")),
+                None => target,
+            });
         }
     }
 

@@ -1,14 +1,20 @@
 //! A host's connection variables become a [`Target`].
 
-use crate::source::{Problem, Problems, Result};
+use super::address;
+use crate::plan;
+use crate::source::{Problem, Problems, Result, nearest};
 use crate::ssh::{Secret, Target};
-use crate::vars::{Ladder, Scope, Unresolved};
+use crate::vars::{Ladder, Scope, Unresolved, Variable};
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Connection variables that we obey. Any other `ansible_ssh_*` or `ansible_become_*` variable is a
-/// problem: a setting that is read and ignored would be a lie.
+/// What all connection variables begin with. It is Ansible's: nobody else's variables are called so.
+const PREFIX: &str = "ansible_";
+
+/// Variables of Ansible that we obey. Any other is a problem: a setting that is read and ignored would be a lie.
 const KNOWN: &[&str] = &[
     "ansible_host",
     "ansible_port",
@@ -28,6 +34,8 @@ const KNOWN: &[&str] = &[
     "ansible_become_pass",
     "ansible_become_method",
     "ansible_group_priority",
+    // Says where Python is, and none is needed: many inventories have it for Ansible's sake.
+    "ansible_python_interpreter",
 ];
 
 /// Seconds until a connection attempt counts as failed.
@@ -43,17 +51,16 @@ pub fn target(host: &str, ladder: &Ladder, user: Option<&str>) -> Result<Target>
         problems: Problems::new(),
     };
     reading.unknown();
-    let address = reading.text(&["ansible_host", "ansible_ssh_host"]);
+    let local = reading.is_local();
     let login = reading.text(&["ansible_user", "ansible_ssh_user"]);
+    reading.switch();
     let target = Target {
         name: host.to_owned(),
-        address: address.unwrap_or_else(|| host.to_owned()),
+        address: reading.address(local),
         port: reading.port(),
         user: login.unwrap_or_else(login_name),
-        local: reading.is_local(),
-        private_key: reading
-            .text(&["ansible_ssh_private_key_file", "ansible_private_key_file"])
-            .map(|p| PathBuf::from(home(&p))),
+        local,
+        private_key: reading.private_key(local),
         passphrase: reading.secret(&["apim_deploy_key_passphrase"]),
         password: reading.secret(&["ansible_password", "ansible_ssh_pass"]),
         known_hosts: reading.known_hosts(),
@@ -78,12 +85,13 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn value(&mut self, names: &[&str]) -> Option<Value> {
+    /// The first of these variables that has a value, and its name.
+    fn value<'n>(&mut self, names: &[&'n str]) -> Option<(&'n str, Value)> {
         for name in names {
             match self.scope.get(name) {
                 None => {}
                 Some(Ok(Value::Null)) => {}
-                Some(Ok(value)) => return Some(value),
+                Some(Ok(value)) => return Some((name, value)),
                 Some(Err(Unresolved::Wrong(problem))) => self.problems.push(*problem),
                 Some(Err(Unresolved::Pending { .. })) => {}
             }
@@ -91,11 +99,72 @@ impl Reading<'_> {
         None
     }
 
-    fn text(&mut self, names: &[&str]) -> Option<String> {
+    /// The same, if it is not empty.
+    fn named_text<'n>(&mut self, names: &[&'n str]) -> Option<(&'n str, String)> {
         match self.value(names)? {
-            Value::String(text) if text.is_empty() => None,
-            Value::String(text) => Some(text),
-            other => Some(other.to_string()),
+            (_, Value::String(text)) if text.is_empty() => None,
+            (name, value) => Some((name, shown(value))),
+        }
+    }
+
+    fn text(&mut self, names: &[&str]) -> Option<String> {
+        self.named_text(names).map(|(_, text)| text)
+    }
+
+    /// A mistake, at the place where the variable is written: what a group says is said once for all its hosts.
+    fn wrong(&mut self, name: &str, problem: Problem) {
+        self.problems.push(match self.ladder.get(name) {
+            Some(Variable::Written(node)) => problem.at(&node.span),
+            _ => problem,
+        });
+    }
+
+    /// `ansible_host` is there for every host: its name, unless more is written. A name that nobody calls may be any.
+    fn address(&mut self, local: bool) -> String {
+        for name in ["ansible_ssh_host", "ansible_host"] {
+            let address = match self.scope.get(name) {
+                Some(Ok(value)) => shown(value),
+                Some(Err(Unresolved::Wrong(problem))) => {
+                    self.problems.push(*problem);
+                    continue;
+                }
+                None | Some(Err(Unresolved::Pending { .. })) => continue,
+            };
+            let is_written = matches!(self.ladder.get(name), Some(Variable::Written(_)));
+            if let Some((reason, help)) = address::fault(&address)
+                && (is_written || !local)
+            {
+                let message = format!("`{name}` is `{address}`, which is no address");
+                self.wrong(name, Problem::new(message).because(reason).help(help));
+            }
+            return address;
+        }
+        self.host.to_owned()
+    }
+
+    /// Whether there is such a key; what it holds shows when it is used.
+    fn private_key(&mut self, local: bool) -> Option<PathBuf> {
+        let names = ["ansible_ssh_private_key_file", "ansible_private_key_file"];
+        let (name, text) = self.named_text(&names)?;
+        let path = PathBuf::from(home(&text));
+        let reason = match fs::metadata(&path) {
+            Ok(found) if found.is_dir() => Some("this is a folder".to_owned()),
+            Ok(_) => None,
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(reason) = reason.filter(|_| !local) {
+            let problem = Problem::new(format!("there is no private key {}", path.display()))
+                .because(reason)
+                .help("name a file on this machine, or leave the variable out: then ~/.ssh and the agent are asked");
+            self.wrong(name, problem);
+        }
+        Some(path)
+    }
+
+    /// The plan asks for each task; a host without one may not have a wrong word either.
+    fn switch(&mut self) {
+        if let Err(Unresolved::Wrong(problem)) = plan::said_become(self.ladder, &self.scope) {
+            self.problems.push(*problem);
         }
     }
 
@@ -104,16 +173,16 @@ impl Reading<'_> {
     }
 
     fn port(&mut self) -> u16 {
-        let Some(text) = self.text(&["ansible_port", "ansible_ssh_port"]) else {
+        let Some((name, text)) = self.named_text(&["ansible_port", "ansible_ssh_port"]) else {
             return 22;
         };
         match text.parse() {
             Ok(port) if port > 0 => port,
             _ => {
-                self.problems.push(Problem::new(format!(
-                    "host `{}`: `ansible_port` is `{text}`, which is no port from 1 to 65535",
-                    self.host
-                )));
+                let problem = Problem::new(format!("`{name}` is `{text}`, which is no port"))
+                    .because("a port is a number from 1 to 65535")
+                    .help("write the port of sshd, or leave the variable out for 22");
+                self.wrong(name, problem);
                 22
             }
         }
@@ -126,48 +195,43 @@ impl Reading<'_> {
         match text.parse::<u64>() {
             Ok(seconds) if seconds > 0 => Duration::from_secs(seconds),
             _ => {
-                self.problems.push(Problem::new(format!(
-                    "host `{}`: `{name}` is `{text}`, which is no number of seconds",
-                    self.host
-                )));
+                let problem = Problem::new(format!(
+                    "`{name}` is `{text}`, which is no number of seconds"
+                ))
+                .because("1 or more, without a unit")
+                .help(format!("leave the variable out for {default}"));
+                self.wrong(name, problem);
                 Duration::from_secs(default)
             }
         }
     }
 
     fn is_local(&mut self) -> bool {
-        match self.text(&["ansible_connection"]).as_deref() {
+        const NAME: &str = "ansible_connection";
+        match self.text(&[NAME]).as_deref() {
             Some("local") => true,
             None | Some("ssh" | "smart") => false,
             Some(other) => {
-                self.problems.push(
-                    Problem::new(format!(
-                        "host `{}`: `ansible_connection: {other}` is not supported",
-                        self.host
-                    ))
-                    .help("use `ssh` or `local`"),
-                );
+                let message = format!("`{NAME}: {other}` is not supported");
+                self.wrong(NAME, Problem::new(message).help("use `ssh` or `local`"));
                 false
             }
         }
     }
 
     fn method(&mut self) {
-        if let Some(method) = self.text(&["ansible_become_method"])
+        const NAME: &str = "ansible_become_method";
+        if let Some(method) = self.text(&[NAME])
             && method != "sudo"
         {
-            self.problems.push(
-                Problem::new(format!(
-                    "host `{}`: `ansible_become_method: {method}` is not supported",
-                    self.host
-                ))
-                .help("only `sudo` is"),
-            );
+            let message = format!("`{NAME}: {method}` is not supported");
+            self.wrong(NAME, Problem::new(message).help("only `sudo` is"));
         }
     }
 
     fn known_hosts(&mut self) -> Vec<PathBuf> {
-        match self.value(&["apim_deploy_known_hosts"]) {
+        let said = self.value(&["apim_deploy_known_hosts"]);
+        match said.map(|(_, value)| value) {
             Some(Value::String(path)) => vec![PathBuf::from(home(&path))],
             Some(Value::Array(paths)) => paths
                 .iter()
@@ -181,29 +245,44 @@ impl Reading<'_> {
         }
     }
 
-    /// Connection variables of Ansible that mean something there and nothing here.
+    /// Variables of Ansible that mean something there and nothing here, and slips of the pen.
     fn unknown(&mut self) {
-        let names: std::collections::BTreeSet<&str> = self.ladder.names().collect();
+        let ladder = self.ladder;
+        let names: BTreeSet<&str> = ladder.names().collect();
         for name in names {
-            let about_ssh = [
-                "ansible_ssh_",
-                "ansible_become",
-                "ansible_scp",
-                "ansible_sftp",
-                "ansible_paramiko",
-            ]
-            .iter()
-            .any(|prefix| name.starts_with(prefix));
-            if about_ssh && !KNOWN.contains(&name) {
-                let mut problem = Problem::new(format!("`{name}` is not supported"))
-                    .because("a connection variable of Ansible that has no meaning here")
-                    .help("remove it; README.md lists the connection variables");
-                if let Some(crate::vars::Variable::Written(node)) = self.ladder.get(name) {
-                    problem = problem.at(&node.span);
-                }
+            // Those that are no person's are ours: what a play is about, and its hosts.
+            let Some(Variable::Written(node)) = ladder.get(name) else {
+                continue;
+            };
+            if name.starts_with(PREFIX) && !KNOWN.contains(&name) {
+                let problem = Problem::new(format!("`{name}` is not supported"))
+                    .at(&node.span)
+                    .because("no variable of Ansible's that has a meaning here")
+                    .help(instead_of(name));
                 self.problems.push(problem);
             }
         }
+    }
+}
+
+/// What all of them begin with says nothing of how near they are.
+fn instead_of(name: &str) -> String {
+    let end = |name: &'static str| name.strip_prefix(PREFIX);
+    let wanted = name.strip_prefix(PREFIX).unwrap_or(name);
+    match nearest(wanted, KNOWN.iter().copied().filter_map(end)) {
+        Some(near) => {
+            format!("did you mean `{PREFIX}{near}`? README.md lists the connection variables")
+        }
+        None => "remove it; README.md lists the connection variables".to_owned(),
+    }
+}
+
+/// As text; nothing is an empty one.
+fn shown(value: Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        other => other.to_string(),
     }
 }
 

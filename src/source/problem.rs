@@ -176,6 +176,17 @@ impl Problems {
         }
     }
 
+    /// Those without a place get this one, and those among them without a way to mend them this help.
+    #[must_use]
+    pub fn placed(self, span: &Span, help: &str) -> Self {
+        let placed = |problem: Problem| match problem {
+            Problem { span: Some(_), .. } => problem,
+            Problem { help: Some(_), .. } => problem.at(span),
+            _ => problem.at(span).help(help),
+        };
+        Self(self.0.into_iter().map(placed).collect())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
