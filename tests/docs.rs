@@ -387,20 +387,20 @@ fn samples_have_as_many_hosts_as_they_say() {
 #[test]
 fn the_passwords_of_a_tenant_are_told() {
     let dir = project_with_tenants();
-    let words = "lint standard-ha-multitenant -i hosts.yaml";
-    let words: Vec<&str> = words.split(' ').collect();
-    let said = apim_deploy(dir.path(), &words).stderr;
-    let said = String::from_utf8(said).unwrap();
+    let words = ["lint", "standard-ha-multitenant", "-i", "hosts.yaml"];
+    let without = apim_deploy(dir.path(), &words).stderr;
+    let shared = [&words[..], &["-e", "@secrets.yaml"]].concat();
+    let with_shared = apim_deploy(dir.path(), &shared).stderr;
+    let said = String::from_utf8([without, with_shared].concat()).unwrap();
     let (_, section) = README
         .split_once("Tenants of API Manager with clusters")
         .unwrap();
     let section = section.split("\n## ").next().unwrap();
     for name in ["tenant_admin_password", "db_mi_password", "db_si_password"] {
-        assert!(
-            section.contains(&format!("`{name}`")),
-            "README lacks `{name}`"
-        );
-        assert!(said.contains(&format!("`{name}` is not defined")), "{said}");
+        let told = section.contains(&format!("`{name}`"));
+        assert!(told, "README lacks `{name}`");
+        let missed = said.contains(&format!("`{name}` is not defined"));
+        assert!(missed, "`{name}` is not missed:\n{said}");
     }
 }
 
