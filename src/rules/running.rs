@@ -140,6 +140,9 @@ fn leads_to(site: &Site, connection: &Connection, brokers: &[&Node]) -> bool {
 /// What `Result` of a unit says when systemd or the kernel used SIGKILL.
 const KILLED: [&str; 3] = ["timeout", "watchdog", "oom-kill"];
 
+/// Not of a unit with SendSIGKILL=no, which is given up and goes on.
+const OUT_OF_TIME: &str = "timeout";
+
 /// What the journal says of it, whatever came since. Source: systemd, src/core/service.c and unit.c.
 pub const JOURNAL: &str = r"Killing process \d+ .* with signal SIGKILL|Failed with result '(timeout|watchdog|oom-kill)'|killed by the OOM killer";
 
@@ -150,18 +153,26 @@ fn killed(site: &Site) -> Vec<Finding> {
         let Some(instance) = site.instance(hub) else {
             continue;
         };
+        let mut is_killed_in_the_end = true;
         match Finding::seen(&hub.host, &instance.unit) {
             Err(unseen) => found.push(unseen),
             Ok(unit) => {
-                let result = unit.property("Result").filter(|r| KILLED.contains(r));
+                is_killed_in_the_end = unit.property("SendSIGKILL") != Some("no");
+                let is_kill =
+                    |r: &&str| KILLED.contains(r) && (is_killed_in_the_end || *r != OUT_OF_TIME);
+                let result = unit.property("Result").filter(is_kill);
                 found.extend(result.map(|r| hub.finds(format!("systemd killed it ({r})"))));
             }
         }
         match Finding::seen(&hub.host, &instance.journal) {
             Err(unseen) => found.push(unseen),
             Ok(lines) => {
+                let is_kill = |line: &&String| {
+                    is_killed_in_the_end || !line.contains(&format!("'{OUT_OF_TIME}'"))
+                };
                 let last = lines
-                    .last()
+                    .iter()
+                    .rfind(is_kill)
                     .map(|line| hub.finds(format!("it was killed: {line}")));
                 found.extend(last);
             }

@@ -4,14 +4,17 @@ use super::patience::{Patience, spoken};
 use crate::system::{Command, Result, System};
 use crate::wire::Failure;
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// Seconds and nanoseconds since the epoch, as in `Meta::modified`.
 pub type Stamp = (i64, i64);
 
 const PROPERTIES: &str = "LoadState,ActiveState,SubState,Result,UnitFileState,MainPID,NRestarts,\
-ControlGroup,NeedDaemonReload,ExecMainStatus,ExecMainCode,ExecMainStartTimestamp,InactiveEnterTimestamp,TimeoutStopUSec";
+ControlGroup,NeedDaemonReload,ExecMainStatus,ExecMainCode,ExecMainStartTimestamp,InactiveEnterTimestamp,TimeoutStopUSec,SendSIGKILL";
+
+/// systemd's own limit, mostly the same as ours, ends a moment later; what it kills then is gone soon after.
+const KILL: Duration = Duration::from_secs(5);
 
 /// What systemd said about a unit at one moment.
 #[derive(Debug, Clone)]
@@ -94,14 +97,46 @@ impl Unit {
         self.say("NRestarts").parse().unwrap_or(0)
     }
 
+    /// Asked to stop, and not gone yet.
+    pub fn is_stopping(&self) -> bool {
+        self.say("ActiveState") == "deactivating"
+    }
+
+    /// Down, and nothing is left of it. systemd gives up on a unit that it may not kill, and its processes live on.
+    pub fn is_gone(&self, system: &System) -> bool {
+        self.is_down() && self.processes(system).is_empty()
+    }
+
+    /// Whether systemd kills what does not end within its limit.
+    fn is_killed_in_the_end(&self) -> bool {
+        self.say("SendSIGKILL") != "no"
+    }
+
     /// systemd lost its patience at the last stop and killed what was left.
     pub fn was_killed(&self) -> bool {
-        self.say("Result") == "timeout"
+        self.say("Result") == "timeout" && self.is_killed_in_the_end()
     }
 
     /// When its process was started.
     pub fn started(&self) -> Option<Stamp> {
         parse_stamp(self.say("ExecMainStartTimestamp"))
+    }
+
+    /// Whether this was written after its process was started. Times in the future say nothing: the clock was set back since.
+    pub fn is_older_than(&self, system: &System, path: &Path) -> Result<bool> {
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let now = (
+            i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
+            i64::from(now.subsec_nanos()),
+        );
+        let Some(started) = self.started() else {
+            return Ok(false);
+        };
+        Ok(system
+            .meta(path)?
+            .is_some_and(|m| m.modified > started && m.modified <= now))
     }
 
     /// When it was last down with all of its processes.
@@ -128,17 +163,18 @@ impl Unit {
 
     /// The processes of its control group, whichever generation of control groups the host has.
     pub fn processes(&self, system: &System) -> Vec<u32> {
-        let group = self.say("ControlGroup").trim_start_matches('/');
-        if group.is_empty() {
-            return Vec::new();
-        }
+        let group = match self.say("ControlGroup").trim_start_matches('/') {
+            // Of a unit that is down systemd forgets the group, whoever is still in it.
+            "" => format!("system.slice/{}", self.name),
+            group => group.to_owned(),
+        };
         [
             "/sys/fs/cgroup",
             "/sys/fs/cgroup/systemd",
             "/sys/fs/cgroup/unified",
         ]
         .iter()
-        .map(|top| PathBuf::from(top).join(group).join("cgroup.procs"))
+        .map(|top| Path::new(top).join(&group).join("cgroup.procs"))
         .find_map(|path| system.read(&path).ok().flatten())
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .unwrap_or_default()
@@ -250,7 +286,10 @@ pub fn stop(system: &System, name: &str, limit: Duration) -> Result<()> {
     if !asked.ok() {
         return Err(trouble(system, &before.name, "stop", &asked.stderr));
     }
-    let patience = Patience::new(system, limit);
+    let patience = match before.is_killed_in_the_end() {
+        true => Patience::new(system, limit + KILL),
+        false => Patience::new(system, limit),
+    };
     loop {
         let unit = Unit::look(system, name)?;
         // systemd forgets the group once the unit is down, so the one from before is asked.
@@ -294,21 +333,33 @@ fn still_there(system: &System, unit: &Unit, left: &[u32], limit: Duration) -> F
     let named = left.iter().map(|pid| {
         let path = PathBuf::from(format!("/proc/{pid}/comm"));
         let name = system.read(&path).ok().flatten().unwrap_or_default();
-        format!("{pid} {}", String::from_utf8_lossy(&name).trim())
+        match String::from_utf8_lossy(&name).trim() {
+            "" => pid.to_string(),
+            name => format!("{pid} ({name})"),
+        }
     });
-    Failure::new(format!(
-        "{} is {} after {}, {} left",
-        unit.name,
-        unit.state(),
-        spoken(limit),
-        counted(left.len())
-    ))
-    .detail(named)
-    .help(format!(
-        "it may still be draining: systemd kills it after its TimeoutStopSec ({}), we never do; give a longer `stop_timeout`, or look why it hangs (`jstack`)",
-        unit.stop_limit()
-    ))
+    let named: Vec<String> = named.collect();
+    let left = match named.as_slice() {
+        [] => "it has not stopped".to_owned(),
+        [one] => format!("process {one} still runs"),
+        _ => format!("processes {} still run", named.join(", ")),
+    };
+    let (state, limit) = (unit.state(), spoken(limit));
+    Failure::new(format!("{} is {state} after {limit}: {left}", unit.name)).help(
+        match unit.is_killed_in_the_end() {
+            true => format!(
+                "it may still be draining: systemd kills it after its TimeoutStopSec ({}), we never do; give a longer `stop_timeout`, or look why it hangs (`jstack`)",
+                unit.stop_limit()
+            ),
+            false => NEVER_KILLED.to_owned(),
+        },
+    )
 }
+
+/// Source: wso2/api-manager#4560.
+const NEVER_KILLED: &str = "nobody kills it (SendSIGKILL=no): after a killed broker gateways may hear no events any more \
+    (wso2/api-manager#4560). It serves nobody and is left as it is: a rollout keeps it out of rotation. Look why it hangs \
+    (`jstack`), wait until it has ended, and run again; who kills it has to restart every gateway afterwards";
 
 /// `systemctl VERB UNIT`, not run yet.
 pub fn systemctl(verb: &str, name: &str) -> Command {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Told as they are. The environment is not among them: it may hold passwords.
-const PROPERTIES: [&str; 33] = [
+const PROPERTIES: [&str; 34] = [
     "LoadState",
     "ActiveState",
     "SubState",
@@ -27,6 +27,7 @@ const PROPERTIES: [&str; 33] = [
     "StartLimitBurst",
     "TimeoutStartUSec",
     "TimeoutStopUSec",
+    "SendSIGKILL",
     "KillMode",
     "SuccessExitStatus",
     "LimitNOFILE",
