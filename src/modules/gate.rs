@@ -1,8 +1,9 @@
 //! `gate`: waits until a service is ready to serve, and gives up as soon as it never will be.
 //!
-//! Ready is a ladder: the process, its own log, its ports, its connections, its answers. A process that ended, came
+//! Ready is a ladder: the process and its release, its own log, its ports, its connections, its answers. A process that ended, came
 //! back or wrote a fatal line ends the wait at once: no operator should watch a dead node for ten minutes.
 
+use super::shared::identity;
 use super::shared::log::{self, Boot};
 use super::shared::patience::{Patience, spoken};
 use super::shared::sockets::{self, Socket, State};
@@ -32,6 +33,9 @@ pub struct Gate {
     /// forgets that it was refused, before the next node is taken away.
     #[serde(default, deserialize_with = "seconds")]
     min_healthy_time: Duration,
+    /// The release that must run: its folder, or the link that leads there.
+    #[serde(default)]
+    release: Option<PathBuf>,
     #[serde(default)]
     log: Option<Log>,
     #[serde(default)]
@@ -117,6 +121,7 @@ gate:
   service: wso2-apim
   within: 600
   min_healthy_time: 6
+  release: /opt/wso2/apim/current
   log:
     path: /opt/wso2/apim/current/repository/logs/wso2carbon.log
     started: 'WSO2 Carbon started in \\d+ sec'
@@ -271,7 +276,7 @@ impl<'a> Watch<'a> {
         if !unit.exists() {
             return Err(unit::no_such_unit(name));
         }
-        if unit.is_down() || unit.is_restarting() {
+        if unit.is_down() || unit.is_restarting() || unit.is_stopping() {
             return Err(self.in_vain(format!("{name} is not running: {}", unit.state())));
         }
         let moved = unit.main_pid().is_some() && unit.main_pid() != self.first.main_pid();
@@ -280,7 +285,10 @@ impl<'a> Watch<'a> {
                 "{name} ended and was started again while we waited for it"
             )));
         }
-        Ok(())
+        match &self.gate.release {
+            Some(release) => identity::confirm(self.system, &unit, release),
+            None => Ok(()),
+        }
     }
 
     fn log_lines(&self) -> Result<Option<String>> {

@@ -8,6 +8,7 @@ pub mod delivered;
 pub mod generation;
 pub mod haproxy;
 pub mod hooks;
+pub mod identity;
 pub mod keytool;
 pub mod lines;
 pub mod lists;
