@@ -46,12 +46,12 @@ fn five_minutes() -> Duration {
 
 #[derive(Debug)]
 pub struct Change {
-    release: String,
+    kept: Generation,
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "bring the old state back: {}", self.release)
+        write!(f, "bring the old state back: {}", self.kept.release())
     }
 }
 
@@ -75,19 +75,19 @@ restore:
             Before::Change => Some(self.kept(system)?),
             Before::Release => self.earlier(system)?,
         };
-        let changes = kept.map(|kept| Change {
-            release: kept.release(),
-        });
-        Ok(changes.into_iter().collect())
+        Ok(kept.map(|kept| Change { kept }).into_iter().collect())
     }
 
-    fn apply(&self, system: &System, _: Change) -> Result<()> {
-        let kept = self.kept(system)?;
-        if !Unit::look(system, &self.service)?.is_down() {
+    fn apply(&self, system: &System, change: Change) -> Result<()> {
+        let kept = change.kept;
+        if !Unit::look(system, &self.service)?.is_gone(system) {
             if self.before == Before::Release {
                 self.keep_what_runs(system, &kept)?;
             }
             unit::stop(system, &self.service, self.stop_timeout)?;
+        }
+        if self.before == Before::Release {
+            generation::choose(system, &self.service, &kept)?;
         }
         kept.put_back(system, &self.service, self.before)?;
         if self.before == Before::Change {
@@ -116,23 +116,23 @@ impl Restore {
         system.note("release", short(&runs));
         let unit = Unit::look(system, &self.service)?;
         system.note("process", unit.main_pid());
-        let Some(kept) = generation::read(system, &self.service, self.before)? else {
-            return Ok(None);
-        };
-        let Some(target) = kept.target().map(Path::to_owned) else {
-            return Ok(None);
-        };
-        // A way back that was stopped half-way; or one that came to its end.
-        let is_begun = runs == target && unit.is_down();
-        system.note("came_back", runs == target && !is_begun);
         let is_meant = self.from.as_ref().is_none_or(|from| short(&runs) == *from);
-        let is_left = is_meant && kept.was_replaced_by(&runs);
-        if !(is_begun || is_left) {
+        let aside = generation::set_aside_for(system, &self.service, &runs)?;
+        let kept = generation::read(system, &self.service, self.before)?;
+        let is_here = |kept: &Generation| kept.target() == Some(runs.as_path());
+        let came_back = aside.is_none() && !unit.is_down() && kept.as_ref().is_some_and(is_here);
+        system.note("came_back", came_back);
+        // A way back that was stopped half-way goes on.
+        let is_open = |kept: &Generation| {
+            is_meant && kept.was_replaced_by(&runs) || unit.is_down() && is_here(kept)
+        };
+        let way = aside.filter(|_| is_meant).or(kept.filter(is_open));
+        let Some((target, way)) = way.and_then(|way| Some((way.target()?.to_owned(), way))) else {
             return Ok(None);
-        }
+        };
         self.may_go(system, &runs, &target)?;
         system.note("earlier", short(&target));
-        Ok(Some(kept))
+        Ok(Some(way))
     }
 
     fn runs(&self, system: &System) -> Result<Option<PathBuf>> {

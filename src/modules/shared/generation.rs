@@ -86,24 +86,55 @@ pub fn keep<'p>(
         next: link.map(|(_, next)| next.to_owned()),
         files,
     };
-    let text = serde_json::to_vec_pretty(&generation)
-        .map_err(|e| Failure::new(format!("{LIST} of {service} cannot be written: {e}")))?;
-    write(system, &folder.join(LIST), &text, 0o600)
+    generation.save(system, &folder)
+}
+
+/// Keeps this file too, unless it is kept: a service that was down when it was changed was not stopped for it, and what is
+/// kept of it is older. Without that there is nothing to go back to, and nothing to add to.
+pub fn keep_too(system: &System, service: &str, dest: &Path) -> Result<()> {
+    let Some(mut kept) = readable(system, &Before::Change.folder(service)) else {
+        return Ok(());
+    };
+    if kept.files().any(|file| file == dest) {
+        return Ok(());
+    }
+    let folder = Before::Change.folder(service);
+    let number = kept.files.len();
+    kept.files.push(Kept::of(system, &folder, number, dest)?);
+    kept.save(system, &folder)
 }
 
 /// The way back from the release that runs is kept until the next one stays. Only that one: a run that was stopped here
 /// before has kept the same already.
 fn set_aside(system: &System, service: &str, link: &Path) -> Result<()> {
+    let folder = Before::Release.folder(service);
     let runs = system.read_link(link)?;
-    let kept = read(system, service, Before::Release)?;
+    let kept = readable(system, &folder);
     match (kept, runs) {
         (Some(kept), Some(runs)) if kept.was_replaced_by(&runs) => {
             let aside = folder_of(STILL_EARLIER, service);
-            system.remove(&aside)?;
+            forget(system, &aside)?;
             system.make_dir(aside.parent().unwrap_or(&aside))?;
-            system.rename(&Before::Release.folder(service), &aside)
+            system.rename(&folder, &aside)
         }
         _ => Ok(()),
+    }
+}
+
+/// The way back from this release, where the change to the next one was begun and then stopped or taken back: as long as
+/// it runs, the next one never was.
+pub fn set_aside_for(system: &System, service: &str, runs: &Path) -> Result<Option<Generation>> {
+    let kept = read_in(system, &folder_of(STILL_EARLIER, service))?;
+    Ok(kept.filter(|kept| kept.was_replaced_by(runs)))
+}
+
+/// Before a service goes back to what `way` keeps: that is now the way it came. Nobody goes two steps back, so what was set
+/// aside is of no use, unless it is `way` itself.
+pub fn choose(system: &System, service: &str, way: &Generation) -> Result<()> {
+    let aside = folder_of(STILL_EARLIER, service);
+    match readable(system, &aside) {
+        Some(kept) if kept == *way => bring_forward(system, service),
+        _ => forget(system, &aside),
     }
 }
 
@@ -111,19 +142,30 @@ fn set_aside(system: &System, service: &str, link: &Path) -> Result<()> {
 /// again what an upgrade is rolled back to.
 pub fn never_left(system: &System, service: &str, back: &Generation) -> Result<()> {
     let is_taken_back = |kept: &Generation| kept.link == back.link && kept.next == back.next;
-    let kept = read(system, service, Before::Release)?;
+    let kept = readable(system, &Before::Release.folder(service));
     if !kept.as_ref().is_some_and(is_taken_back) {
         return Ok(());
     }
-    let (folder, aside) = (
-        Before::Release.folder(service),
-        folder_of(STILL_EARLIER, service),
-    );
-    system.remove(&folder)?;
-    match system.meta(&aside)? {
-        Some(_) => system.rename(&aside, &folder),
-        None => Ok(()),
+    let aside = readable(system, &folder_of(STILL_EARLIER, service));
+    let leads_back = |aside: Generation| back.target().is_some_and(|to| aside.was_replaced_by(to));
+    match aside.is_some_and(leads_back) {
+        true => bring_forward(system, service),
+        false => forget(system, &Before::Release.folder(service)),
     }
+}
+
+/// A run that is stopped in between finds it set aside as before, or in its place.
+fn bring_forward(system: &System, service: &str) -> Result<()> {
+    let folder = Before::Release.folder(service);
+    forget(system, &folder)?;
+    system.make_dir(folder.parent().unwrap_or(&folder))?;
+    system.rename(&folder_of(STILL_EARLIER, service), &folder)
+}
+
+/// The list first: copies without one are nothing to go back to, and a list without its copies would promise too much.
+fn forget(system: &System, folder: &Path) -> Result<()> {
+    system.remove(&folder.join(LIST))?;
+    system.remove(folder)
 }
 
 /// Whether there is a state before the last change.
@@ -134,7 +176,11 @@ pub fn is_kept(system: &System, service: &str) -> Result<bool> {
 
 /// `None` when nothing was kept.
 pub fn read(system: &System, service: &str, before: Before) -> Result<Option<Generation>> {
-    let list = before.folder(service).join(LIST);
+    read_in(system, &before.folder(service))
+}
+
+fn read_in(system: &System, folder: &Path) -> Result<Option<Generation>> {
+    let list = folder.join(LIST);
     let Some(bytes) = system.read(&list)? else {
         return Ok(None);
     };
@@ -143,6 +189,11 @@ pub fn read(system: &System, service: &str, before: Before) -> Result<Option<Gen
         Failure::new(format!("{} cannot be read: {e}", list.display()))
             .help("run the playbook again: it brings the state that is asked for")
     })
+}
+
+/// For whoever is about to write another one: what cannot be read leads nowhere, and must not keep a service down.
+fn readable(system: &System, folder: &Path) -> Option<Generation> {
+    read_in(system, folder).ok().flatten()
 }
 
 impl Generation {
@@ -164,6 +215,14 @@ impl Generation {
 
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|kept| kept.dest.as_path())
+    }
+
+    /// Whole or not at all, and after its copies.
+    fn save(&self, system: &System, folder: &Path) -> Result<()> {
+        let list = folder.join(LIST);
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|e| Failure::new(format!("{} cannot be written: {e}", list.display())))?;
+        write(system, &list, &text, 0o600)
     }
 
     pub fn put_back(&self, system: &System, service: &str, before: Before) -> Result<()> {
