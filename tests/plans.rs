@@ -205,6 +205,37 @@ fn no_password_in_a_file_that_is_shown() {
     }
 }
 
+/// An application that must go goes with the change of its node, so that the way back knows of it.
+#[test]
+fn what_must_go_is_part_of_the_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = shipped(dir.path(), "standard-ha", "inventories/standard-ha.yaml");
+    options.extra_vars.push(
+        r#"{"mi_capps_removed": ["orders_1.0.0.car"], "si_apps_removed": ["Sensors.siddhi"]}"#
+            .to_owned(),
+    );
+    let plan = prepared(options).plan;
+    for (kind, name) in [
+        ("mi", "carbonapps/orders_1.0.0.car"),
+        ("si", "siddhi-files/Sensors.siddhi"),
+    ] {
+        let mut hosts = Vec::new();
+        for (host, step) in steps(&plan) {
+            let Action::Call { module, params } = &step.action else {
+                continue;
+            };
+            if !params.to_string().contains(name) {
+                continue;
+            }
+            assert_eq!(module, "instance", "{host}");
+            let path = params["absent"][0].as_str().unwrap();
+            assert!(path.ends_with(name), "{host}: {path}");
+            hosts.push(host);
+        }
+        assert_eq!(hosts, [format!("{kind}-1"), format!("{kind}-2")]);
+    }
+}
+
 fn behind_haproxy(playbook: &str, inventory: &str) {
     let dir = tempfile::tempdir().unwrap();
     let mut options = shipped(dir.path(), playbook, inventory);

@@ -7,15 +7,17 @@
 
 use super::shared::delivered::{Delivered, short};
 use super::shared::generation::{self, Before};
+use super::shared::identity::{self, Stranger};
 use super::shared::log::{self, Boot};
 use super::shared::patience::{Patience, spoken};
-use super::shared::unit::{self, Stamp, Unit};
+use super::shared::unit::{self, Unit};
 use super::shared::words::seconds;
 use super::{Brings, Kind, Module};
-use crate::system::{Result, System};
+use crate::system::{FileKind, Result, System};
+use crate::wire::Failure;
 use serde::Deserialize;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 /// Keeps a node's service running with exactly these files and this release.
@@ -28,6 +30,9 @@ pub struct Instance {
     link: Option<Link>,
     #[serde(default)]
     files: Vec<Delivered>,
+    /// Files that must not be there: an application under its old name, a library that another one replaces.
+    #[serde(default)]
+    absent: Vec<PathBuf>,
     /// In seconds: until all of its processes must be gone.
     #[serde(default = "default_stop_timeout", deserialize_with = "seconds")]
     stop_timeout: Duration,
@@ -87,11 +92,16 @@ fn default_stop_timeout() -> Duration {
 pub enum Change {
     Stop {
         why: Option<String>,
+        /// It runs, and not only what an earlier stop left of it: what it is now is kept.
+        runs: bool,
     },
     /// The number of the file, and its name for people.
     Swap {
         file: usize,
         name: String,
+    },
+    Remove {
+        path: PathBuf,
     },
     Switch {
         link: String,
@@ -106,9 +116,10 @@ pub enum Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Stop { why: None } => f.write_str("stop"),
-            Self::Stop { why: Some(why) } => write!(f, "stop: {why}"),
+            Self::Stop { why: None, .. } => f.write_str("stop"),
+            Self::Stop { why: Some(why), .. } => write!(f, "stop: {why}"),
             Self::Swap { name, .. } => write!(f, "swap {name}"),
+            Self::Remove { path } => write!(f, "remove {}", short(path)),
             Self::Switch { link, target } => write!(f, "switch {link} to {target}"),
             Self::DaemonReload => f.write_str("reload systemd's unit files"),
             Self::Enable => f.write_str("enable"),
@@ -134,6 +145,7 @@ instance:
       mode: \"0640\"
       secret: true
     - { template: wso2-apim.service, dest: /etc/systemd/system/wso2-apim.service }
+  absent: [/opt/wso2/apim/releases/4.5.0/repository/components/dropins/handler_1.0.0.jar]
   stop_timeout: 300
   settle: 15
   enabled: true
@@ -147,34 +159,30 @@ instance:
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         let unit = Unit::look(system, &self.service)?;
         let swaps = self.differing_files(system)?;
+        let removals = self.present_files(system)?;
         let switch = self.differing_link(system)?;
-        let why = match (swaps.first(), &switch) {
-            (Some((_, why)), _) => Some(why.clone()),
-            (None, Some(_)) => Some("another release".to_owned()),
-            (None, None) => self.newer_than_the_process(system, &unit)?,
+        let stranger = self.stranger(system, &unit);
+        self.note_what_runs(system, &unit, stranger.as_ref())?;
+        let why = match (swaps.first(), removals.first(), &switch, stranger) {
+            (Some((_, why)), ..) => Some(why.clone()),
+            (None, Some(path), ..) => Some(format!("{} is there", short(path))),
+            (None, None, Some(_), _) => Some("another release".to_owned()),
+            (None, None, None, Some(stranger)) => Some(stranger.words()),
+            (None, None, None, None) => self.is_not_to_go_on(system, &unit)?,
         };
-        let why = match why {
-            None => self.will_never_serve(system, &unit)?,
-            some => some,
-        };
-        let why = why.or_else(|| self.is_too_old(&unit));
-        // What runs is kept before it is stopped; what never ran leaves nothing to go back to.
-        let has_a_past = !unit.is_down() || generation::is_kept(system, &self.service)?;
-        system.note("installed", has_a_past);
-        system.note("process", unit.main_pid());
-        if let Some(link) = &self.link
-            && let Some(target) = system.read_link(&link.path)?
-        {
-            system.note("release", short(&target));
-        }
         let wanted = self.state == State::Started;
-        let stop = !unit.is_down() && (!wanted || why.is_some());
-        let start = wanted && (stop || unit.is_down() || unit.is_restarting());
+        let runs = !unit.is_down();
+        let stop = match runs {
+            true => !wanted || why.is_some(),
+            false => !unit.is_gone(system),
+        };
+        let start = wanted && (stop || !runs || unit.is_restarting());
         let reload = unit.needs_reload() || swaps.iter().any(|(file, _)| self.is_unit_file(*file));
 
         let mut changes = Vec::new();
-        changes.extend(stop.then_some(Change::Stop { why }));
+        changes.extend(stop.then_some(Change::Stop { why, runs }));
         changes.extend(swaps.into_iter().map(|(file, _)| self.swap(file)));
+        changes.extend(removals.into_iter().map(|path| Change::Remove { path }));
         changes.extend(switch);
         changes.extend(reload.then_some(Change::DaemonReload));
         changes.extend(self.enabling(&unit));
@@ -185,8 +193,15 @@ instance:
     fn apply(&self, system: &System, change: Change) -> Result<()> {
         let name = unit::full_name(&self.service);
         match change {
-            Change::Stop { .. } => self.stop(system),
-            Change::Swap { file, .. } => self.files.get(file).map_or(Ok(()), |f| f.put(system)),
+            Change::Stop { runs, .. } => self.stop(system, runs),
+            Change::Swap { file, .. } => self.files.get(file).map_or(Ok(()), |file| {
+                generation::keep_too(system, &self.service, &file.dest)?;
+                file.put(system)
+            }),
+            Change::Remove { path } => {
+                generation::keep_too(system, &self.service, &path)?;
+                system.remove(&path)
+            }
             Change::Switch { .. } => self
                 .link
                 .as_ref()
@@ -222,6 +237,68 @@ impl Instance {
         Ok(found)
     }
 
+    /// The files that must not be there and are. Nothing but a file can be kept for `restore`.
+    fn present_files(&self, system: &System) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for path in &self.absent {
+            let shown = path.display();
+            if self.files.iter().any(|file| file.dest == *path) {
+                return Err(Failure::new(format!(
+                    "{shown} is to be there by `files` and gone by `absent`"
+                ))
+                .help("take it out of one of the two lists"));
+            }
+            let Some(meta) = system.meta(path)? else {
+                continue;
+            };
+            if meta.kind != FileKind::File {
+                return Err(Failure::new(format!("{shown} is no file, and `absent` takes files only"))
+                    .help("what is removed is kept, so that `restore` brings it back: name files; a `file` task removes anything else"));
+            }
+            let size = format!("({} bytes that are not shown)\n", meta.size);
+            system.note_diff(&path.to_string_lossy(), size.as_bytes(), b"");
+            found.push(path.clone());
+        }
+        Ok(found)
+    }
+
+    fn stranger(&self, system: &System, unit: &Unit) -> Option<Stranger> {
+        identity::stranger(system, unit, &self.link.as_ref()?.target)
+    }
+
+    /// What runs is kept before it is stopped; what never ran leaves nothing to go back to.
+    fn note_what_runs(
+        &self,
+        system: &System,
+        unit: &Unit,
+        stranger: Option<&Stranger>,
+    ) -> Result<()> {
+        let has_a_past = !unit.is_down() || generation::is_kept(system, &self.service)?;
+        system.note("installed", has_a_past);
+        system.note("process", unit.main_pid());
+        if let Some(link) = &self.link
+            && let Some(target) = system.read_link(&link.path)?
+        {
+            let release = stranger.map_or_else(|| short(&target), Stranger::release);
+            system.note("release", release);
+        }
+        Ok(())
+    }
+
+    /// Why a process whose files and release are the wanted ones is started anew all the same.
+    fn is_not_to_go_on(&self, system: &System, unit: &Unit) -> Result<Option<String>> {
+        if unit.is_down() {
+            let left = unit.processes(system);
+            let left = left.first();
+            return Ok(left.map(|pid| format!("process {pid} of the last stop is left")));
+        }
+        let why = match self.newer_than_the_process(system, unit)? {
+            None => self.will_never_serve(system, unit)?,
+            some => some,
+        };
+        Ok(why.or_else(|| self.is_too_old(unit)))
+    }
+
     fn differing_link(&self, system: &System) -> Result<Option<Change>> {
         let Some(link) = &self.link else {
             return Ok(None);
@@ -236,12 +313,9 @@ impl Instance {
     /// What was written after the process was started, so that the process cannot have read it: an
     /// earlier run was stopped before it could restart the service.
     fn newer_than_the_process(&self, system: &System, unit: &Unit) -> Result<Option<String>> {
-        let Some(started) = unit.started() else {
-            return Ok(None);
-        };
         let files = self.files.iter().map(|f| f.dest.as_path());
         for path in files.chain(self.link.as_ref().map(|l| l.path.as_path())) {
-            if is_newer(system, path, started)? {
+            if unit.is_older_than(system, path)? {
                 return Ok(Some(format!("{} is newer than the process", short(path))));
             }
         }
@@ -305,11 +379,13 @@ impl Instance {
 
     /// What the stopped time will need is brought first: a node must not be down while a file is on
     /// its way or turns out to have no owner. What runs is kept, for `restore`: also its release, for a way back later.
-    fn stop(&self, system: &System) -> Result<()> {
+    fn stop(&self, system: &System, runs: bool) -> Result<()> {
         for file in &self.files {
             file.stage(system)?;
         }
-        self.keep(system, Before::Change)?;
+        if runs {
+            self.keep(system, Before::Change)?;
+        }
         if self.differing_link(system)?.is_some() {
             self.keep(system, Before::Release)?;
         }
@@ -318,6 +394,7 @@ impl Instance {
 
     fn keep(&self, system: &System, before: Before) -> Result<()> {
         let files = self.files.iter().map(|f| f.dest.as_path());
+        let files = files.chain(self.absent.iter().map(PathBuf::as_path));
         let link = self.link.as_ref();
         let link = link.map(|l| (l.path.as_path(), l.target.as_path()));
         generation::keep(system, (&self.service, before), files, link)
@@ -328,7 +405,14 @@ impl Instance {
         unit::start(system, &self.service).map_err(|failure| match &self.log {
             Some(log) => failure.detail(log::tail(system, log, 15)),
             None => failure,
-        })
+        })?;
+        match &self.link {
+            Some(link) => {
+                let unit = Unit::look(system, &self.service)?;
+                identity::confirm(system, &unit, &link.target)
+            }
+            None => Ok(()),
+        }
     }
 
     /// systemd remembers when the unit went down, so the pause is kept even across runs.
@@ -348,18 +432,6 @@ impl Instance {
         }
         Ok(())
     }
-}
-
-/// Times in the future say nothing: the clock was set back since.
-fn is_newer(system: &System, path: &Path, started: Stamp) -> Result<bool> {
-    let now = now();
-    let now = (
-        i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
-        i64::from(now.subsec_nanos()),
-    );
-    Ok(system
-        .meta(path)?
-        .is_some_and(|m| m.modified > started && m.modified <= now))
 }
 
 fn now() -> Duration {

@@ -166,13 +166,16 @@ fn archives(site: &Site, node: &Node) -> Result<BTreeMap<String, Capp>, Finding>
 
 /// The names of archives that the run takes away.
 fn removed<'s>(site: &'s Site, node: &Node) -> Vec<&'s str> {
-    let calls = site
-        .hosts
-        .get(&node.host)
-        .into_iter()
-        .flat_map(|h| h.calls("file"));
-    let gone = calls.filter(|call| call["state"].as_str() == Some("absent"));
-    gone.filter_map(|call| call["path"].as_str()?.rsplit('/').next())
+    let calls = |module| {
+        let host = site.hosts.get(&node.host);
+        host.into_iter().flat_map(move |host| host.calls(module))
+    };
+    let files = calls("file").filter(|call| call["state"].as_str() == Some("absent"));
+    let lists = calls("instance").filter_map(|call| call["absent"].as_array());
+    files
+        .map(|call| &call["path"])
+        .chain(lists.flatten())
+        .filter_map(|path| path.as_str()?.rsplit('/').next())
         .filter(|name| is_capp(name))
         .collect()
 }
