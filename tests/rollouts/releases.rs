@@ -14,6 +14,7 @@ apim_update_level: 0
 release: "{{ apim_version ~ ('+' ~ apim_update_level if apim_update_level | int > 0 else '') }}"
 older: false
 words: plain
+removes: false
 "#;
 
 const CHANGE: &str = r#"
@@ -22,6 +23,7 @@ const CHANGE: &str = r#"
     service: node
     link: { path: "{{ home }}/current", target: "{{ home }}/releases/{{ release }}" }
     files: [{ template: words, dest: "{{ home }}/words" }]
+    absent: "{{ [home ~ '/orders.car'] if removes else [] }}"
     stop_timeout: 20
 "#;
 
@@ -49,11 +51,14 @@ const HEALTHY: &str = r#"
   shell: test -e {{ home }}/up
 "#;
 
-/// A service that is up while the file `up` is there. A release that holds `refuses` never comes up, nor does one with these words.
+/// A service that is up while the file `up` is there, and does not stop while `hangs` is. A release that holds `refuses` never comes up, nor does one with these words.
 const SYSTEMCTL: &str = r#"
 case "$*" in
   show*)
-    if [ -e HOME/up ]; then
+    if [ -e HOME/hangs ] && [ -e HOME/asked ]; then
+      printf 'LoadState=loaded\nActiveState=deactivating\nSubState=stop-sigterm\nUnitFileState=enabled\nMainPID=0\n'
+      printf 'NeedDaemonReload=no\nSendSIGKILL=no\n'
+    elif [ -e HOME/up ]; then
       printf 'LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nMainPID=%s\n' "$(cat HOME/up)"
       printf 'NeedDaemonReload=no\nExecMainStartTimestamp=%s\n' "$(cat HOME/since)"
     else
@@ -61,7 +66,9 @@ case "$*" in
       [ ! -e HOME/failed ] || state=failed
       printf 'LoadState=loaded\nActiveState=%s\nSubState=dead\nUnitFileState=enabled\nMainPID=0\nNeedDaemonReload=no\n' $state
     fi ;;
-  stop*) rm -f HOME/up; echo "stop NAME" >> HOME/../log ;;
+  stop*)
+    echo "stop NAME" >> HOME/../log
+    if [ -e HOME/hangs ]; then touch HOME/asked; else rm -f HOME/up; fi ;;
   start*)
     echo "start NAME $(basename "$(readlink HOME/current)")" >> HOME/../log
     if [ -e HOME/current/refuses ] || grep -qs refuses HOME/words; then touch HOME/failed; exit 1; fi
@@ -342,6 +349,94 @@ async fn settings_that_are_taken_back_open_no_way_further_back() {
         .is(0)
         .says(&["nothing to go back to"]);
     all_run(&site, &both, "4.5.0+1");
+}
+
+/// What goes with a change comes back with it; alone it is a change like any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_removed_comes_back_with_the_old_state() {
+    let Some(site) = site(&["n1", "n2"]).await else {
+        return;
+    };
+    let both = ["n1", "n2"];
+    for node in both {
+        site.write(&format!("{node}/orders.car"), "1.0.0");
+    }
+    let orders = |node: &str| fs::read_to_string(site.path(node).join("orders.car")).ok();
+    site.run(&["removes=true", "words=refuses"]).await.is(7);
+    assert_eq!(
+        both.map(orders),
+        [Some("1.0.0".into()), Some("1.0.0".into())]
+    );
+    all_run(&site, &both, "4.5.0");
+    forget(&site);
+
+    site.run(&["removes=true", "--check"])
+        .await
+        .is(0)
+        .says(&["stop: orders.car is there, remove orders.car, start"]);
+    assert_eq!(
+        both.map(orders),
+        [Some("1.0.0".into()), Some("1.0.0".into())]
+    );
+    site.run(&["removes=true"]).await.is(0);
+    assert_eq!(both.map(orders), [None, None]);
+    assert_eq!(site.log(), both.map(|n| moved(n, "4.5.0")).concat());
+}
+
+/// Nobody kills it: the step fails, the node stays out, and the run after it has ended goes on from there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_does_not_stop_stays_out_until_it_has() {
+    let Some(site) = site(&["n1", "n2"]).await else {
+        return;
+    };
+    let both = ["n1", "n2"];
+    for file in ["main", "restore"] {
+        let file = format!("roles/node/tasks/{file}.yaml");
+        site.edit(&file, "stop_timeout: 20", "stop_timeout: 1");
+    }
+    site.write("n1/hangs", "");
+    site.run(&["words=other"]).await.is(8).says(&[
+        "node.service is deactivating (stop-sigterm) after 1 s: it has not stopped",
+        "wso2/api-manager#4560",
+    ]);
+    assert_eq!(words(&site, "n1"), "plain of 4.5.0\n");
+    assert_eq!(site.done_to("n1"), ["out", "stop", "stop"]);
+    assert!(site.done_to("n2").is_empty());
+
+    for file in ["hangs", "asked", "up"] {
+        fs::remove_file(site.path("n1").join(file)).unwrap();
+    }
+    forget(&site);
+    site.run(&["words=other"]).await.is(0);
+    all_run(&site, &both, "4.5.0");
+    assert_eq!(both.map(|n| words(&site, n)), ["other of 4.5.0\n"; 2]);
+    assert_eq!(site.done_to("n1").last().unwrap(), "back");
+}
+
+/// A run that died before the link was switched never came to the new release: the way back is that of the old one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_was_only_begun_leaves_the_earlier_way_back_open() {
+    let Some(site) = site(&["n1", "n2"]).await else {
+        return;
+    };
+    let both = ["n1", "n2"];
+    does(&site, "upgrade", &["--to", "+1"]).await.is(0);
+    for file in ["main", "restore"] {
+        let file = format!("roles/node/tasks/{file}.yaml");
+        site.edit(&file, "stop_timeout: 20", "stop_timeout: 1");
+    }
+    site.write("n1/hangs", "");
+    does(&site, "upgrade", &["--to", "+2"]).await.is(8);
+    for file in ["hangs", "asked", "up"] {
+        fs::remove_file(site.path("n1").join(file)).unwrap();
+    }
+    site.run(&["apim_update_level=1"]).await.is(0);
+    all_run(&site, &both, "4.5.0+1");
+    does(&site, "rollback", &[])
+        .await
+        .is(0)
+        .says(&["n: 4.5.0 runs again in place of 4.5.0+1"]);
+    all_run(&site, &both, "4.5.0");
 }
 
 #[tokio::test(flavor = "multi_thread")]
