@@ -9,6 +9,8 @@ mod host;
 mod language;
 #[path = "cli/mistakes.rs"]
 mod mistakes;
+#[path = "cli/offline.rs"]
+mod offline;
 #[path = "cli/runs.rs"]
 mod runs;
 mod support;

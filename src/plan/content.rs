@@ -136,22 +136,13 @@ impl Bringing<'_> {
         Ok(())
     }
 
-    /// A template of the role, or of the project.
     fn render(&self, name: &str, span: &Span) -> Result<Content, Unresolved> {
-        let file = match self.role.and_then(|r| r.templates.get(name)) {
-            Some(file) => Arc::clone(file),
-            None => {
-                let found = self.find("templates", name, span)?;
-                self.files.text(&found).map_err(|e| wrong(span, name, &e))?
-            }
-        };
+        let file = template(self.files, self.role, name, span)?;
         Ok(Content::Text(self.scope.file(&file)?))
     }
 
     fn find(&self, folder: &str, name: &str, span: &Span) -> Result<Found, Unresolved> {
-        self.files
-            .find(self.role, folder, name)
-            .map_err(|error| Problem::new(missing(name)).at(span).because(error).into())
+        find(self.files, self.role, folder, name, span)
     }
 
     fn content(&self, found: &Found, name: &str, span: &Span) -> Result<Value, Unresolved> {
@@ -171,6 +162,32 @@ impl Bringing<'_> {
         let entry = list.and_then(Node::as_list).and_then(|l| l.get(at));
         entry.map_or_else(|| self.span(field), |n| n.span.clone())
     }
+}
+
+/// A template of the role, or of the project.
+pub(super) fn template(
+    files: &dyn Files,
+    role: Option<&Role>,
+    name: &str,
+    span: &Span,
+) -> Result<Arc<File>, Unresolved> {
+    if let Some(file) = role.and_then(|r| r.templates.get(name)) {
+        return Ok(Arc::clone(file));
+    }
+    let found = find(files, role, "templates", name, span)?;
+    files.text(&found).map_err(|e| wrong(span, name, &e))
+}
+
+fn find(
+    files: &dyn Files,
+    role: Option<&Role>,
+    folder: &str,
+    name: &str,
+    span: &Span,
+) -> Result<Found, Unresolved> {
+    files
+        .find(role, folder, name)
+        .map_err(|error| Problem::new(missing(name)).at(span).because(error).into())
 }
 
 fn text_of(params: &Map<String, Value>, field: &str) -> Option<String> {

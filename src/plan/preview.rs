@@ -6,7 +6,7 @@ use super::place::Place;
 use super::state::HostState;
 use super::world::World;
 use crate::playbook::{Action, Play, Task};
-use crate::source::{Problems, Result};
+use crate::source::{Problem, Problems, Result};
 use crate::vars::Scope;
 use crate::wire::Item;
 use indexmap::IndexMap;
@@ -101,7 +101,8 @@ pub fn preview(
                     continue;
                 };
                 let lines: &mut Vec<Line> = lists.entry(name.clone()).or_default();
-                walk(world, &legs, host, lines, &mut problems);
+                let cursor = Cursor::new(world, &legs, true);
+                walk(cursor, host, lines, &mut problems);
             }
             if let Stretch::Once(task) = stretch {
                 share(task, hosts, &batch);
@@ -115,19 +116,17 @@ pub fn preview(
 /// Plans tasks that no play lists for one host, for the mistakes in them.
 pub fn rehearse(world: &World<'_>, tasks: &[Task], host: &HostState) -> Problems {
     let mut problems = Problems::new();
-    let legs = [Leg::Tasks(tasks)];
-    walk(world, &legs, &mut host.clone(), &mut vec![], &mut problems);
+    let cursor = Cursor::rehearsal(world, &[Leg::Tasks(tasks)]);
+    walk(cursor, &mut host.clone(), &mut vec![], &mut problems);
     problems
 }
 
 fn walk(
-    world: &World<'_>,
-    legs: &[Leg<'_>],
+    mut cursor: Cursor<'_>,
     host: &mut HostState,
     lines: &mut Vec<Line>,
     problems: &mut Problems,
 ) {
-    let mut cursor = Cursor::new(world, legs, true);
     loop {
         match cursor.next(host) {
             Ok(Turn::Done) => return,
@@ -135,29 +134,37 @@ fn walk(
             Ok(Turn::Deferred { title, after }) => {
                 lines.push(Line::Deferred { task: title, after })
             }
+            Err(problem) if follows(&problem, problems) => {}
             Err(problem) => problems.push(problem),
         }
     }
 }
 
+/// Whether the values to blame are those of another mistake, and nothing else is said: it goes when they are mended.
+fn follows(problem: &Problem, known: &Problems) -> bool {
+    let is_its_cause =
+        |other: &Problem| other.also == problem.also && other.message != problem.message;
+    !problem.also.is_empty() && problem.reason.is_empty() && known.iter().any(is_its_cause)
+}
+
 /// What one host learned by a `run_once` task, all of the batch know.
 pub fn share(task: &Task, hosts: &mut IndexMap<String, HostState>, batch: &[String]) {
-    let mut names: Vec<String> = task.register.iter().cloned().collect();
-    if let Action::SetFact { facts } = &task.action {
-        let entries = facts.as_map().map(|m| m.entries.as_slice());
-        names.extend(entries.unwrap_or_default().iter().map(|e| e.key.clone()));
-    }
+    let names = task.teaches();
     let Some(first) = batch.first().and_then(|b| hosts.get(b)) else {
         return;
     };
     let learned: Vec<_> = names
         .iter()
-        .filter_map(|n| Some((n.clone(), first.learned.variables.get(n)?.clone())))
+        .filter_map(|n| Some(((*n).to_owned(), first.learned.variables.get(*n)?.clone())))
         .collect();
+    let unsure = first.unsure.clone();
     for name in batch {
         if let Some(host) = hosts.get_mut(name) {
             let all = std::sync::Arc::make_mut(&mut host.learned);
             all.variables.extend(learned.iter().cloned());
+            for name in &names {
+                host.doubt(&[name], unsure.contains(*name));
+            }
         }
     }
 }

@@ -15,6 +15,8 @@ pub struct HostState {
     pub facts: Arc<Layer>,
     /// Registered results and `set_fact`, the latest wins.
     pub learned: Arc<Layer>,
+    /// In a preview: names that may turn out otherwise, because a fact or a failure decides.
+    pub unsure: BTreeSet<String>,
     /// Handlers that are due on the host from an earlier run.
     pub due: Vec<String>,
     /// Handlers that some step so far may have made due; they wait for the next flush, across the
@@ -31,6 +33,7 @@ impl HostState {
             name: name.to_owned(),
             facts: Arc::new(facts_layer(facts)),
             learned: Arc::new(Layer::new("set_fact and register")),
+            unsure: BTreeSet::new(),
             due,
             notified: BTreeSet::new(),
             next_step: 0,
@@ -68,6 +71,21 @@ impl HostState {
                     .shift_remove(register);
             }
         }
+    }
+
+    /// Whether these names may turn out otherwise.
+    pub(super) fn doubt(&mut self, names: &[&str], may: bool) {
+        for name in names {
+            match may {
+                true => self.unsure.insert((*name).to_owned()),
+                false => self.unsure.remove(*name),
+            };
+        }
+    }
+
+    /// Whether a name may turn out otherwise than a preview takes it.
+    pub(super) fn may_change(&self, name: &str) -> bool {
+        self.facts.variables.contains_key(name) || self.unsure.contains(name)
     }
 
     /// `set_fact`, already resolved.

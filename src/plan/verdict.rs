@@ -1,12 +1,13 @@
 //! What the controller decides about a step after it ran: `changed_when`, `failed_when` and `until` that read
 //! the step's own result.
 
+use super::cursor::pending;
 use super::state::HostState;
 use super::step::flag;
 use super::world::World;
 use crate::playbook::Task;
-use crate::source::{Node, Yaml};
-use crate::vars::{Layer, Scope, Unresolved};
+use crate::source::{Node, Problem, Yaml};
+use crate::vars::{Layer, Scope, Text, Unresolved};
 use crate::wire::{Failure, Outcome, Told};
 use serde_json::Value;
 use std::sync::Arc;
@@ -118,6 +119,56 @@ pub(super) fn judge(
     Ok(Verdict::Final(outcome))
 }
 
+/// What is wrong with the conditions whatever the step will say: its result alone is not known yet.
+pub(super) fn foresee(
+    world: &World<'_>,
+    host: &HostState,
+    task: &Task,
+    over: &[Arc<Layer>],
+) -> Vec<Problem> {
+    let mut over = over.to_vec();
+    over.push(Arc::new(pending("register", &task.register, "this step")));
+    let ladder = world.ladder(host, Some(task), &over);
+    let scope = Scope::new(&ladder);
+    let until = task.until.as_ref();
+    let when: Vec<Text<'_>> = task.when.iter().map(Text::Condition).collect();
+    let mut found = Vec::new();
+    let conditions = until.map(|until| until.conditions.as_slice());
+    for all in [
+        conditions.unwrap_or_default(),
+        &task.failed_when,
+        &task.changed_when,
+    ] {
+        let beside: Vec<Text<'_>> = all
+            .iter()
+            .map(Text::Condition)
+            .chain(when.clone())
+            .collect();
+        for condition in all {
+            match scope.truth(condition) {
+                Ok(true) => {}
+                // Those behind it are never asked.
+                Ok(false) => break,
+                Err(Unresolved::Wrong(problem)) => found.push(*problem),
+                Err(Unresolved::Pending { .. }) => {
+                    found.extend(scope.strangers(&[Text::Condition(condition)], &beside));
+                }
+            }
+        }
+    }
+    let numbers = until.map(|until| [&until.retries, &until.delay]);
+    for node in numbers.into_iter().flatten().flatten() {
+        match number(&scope, Some(node), 0) {
+            Ok(_) => {}
+            Err(Unresolved::Wrong(problem)) => found.push(*problem),
+            Err(Unresolved::Pending { .. }) => {
+                found.extend(scope.strangers(&[Text::Words(node)], &when));
+            }
+        }
+    }
+    found
+}
+
 fn all(scope: &Scope<'_>, conditions: &[Node]) -> Result<bool, Unresolved> {
     for condition in conditions {
         if !scope.truth(condition)? {
@@ -134,7 +185,7 @@ fn number(scope: &Scope<'_>, node: Option<&Node>, default: u32) -> Result<u32, U
         .as_u64()
         .or_else(|| value.as_str().and_then(|t| t.trim().parse().ok()));
     number.and_then(|n| u32::try_from(n).ok()).ok_or_else(|| {
-        crate::source::Problem::new("this must be a whole number")
+        Problem::new("this must be a whole number")
             .at(&node.span)
             .into()
     })

@@ -205,6 +205,25 @@ impl Playbook {
 }
 
 impl Task {
+    /// The names that are known when it has run.
+    pub fn teaches(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.register.as_deref().into_iter().collect();
+        if let Action::SetFact { facts } = &self.action {
+            let entries = facts.as_map().map(|map| map.entries.as_slice());
+            names.extend(entries.unwrap_or_default().iter().map(|e| e.key.as_str()));
+        }
+        if let Action::Block {
+            block,
+            rescue,
+            always,
+        } = &self.action
+        {
+            let tasks = [block, rescue, always].into_iter().flatten();
+            names.extend(tasks.flat_map(Self::teaches));
+        }
+        names
+    }
+
     /// This task of a role's file, as an `include_tasks` of that role brings it in. The include's `when`
     /// and tags decide about the include; its vars and settings go on to what it brings.
     #[must_use]

@@ -7,23 +7,13 @@
 use crate::event::{Answer, Event, Health, InRotation, NodeStatus, Standing, TenantState};
 use crate::inventory::Inventory;
 use crate::plan::host_ladder;
-use crate::vars::{Ladder, Layer, Scope, Variable};
+use crate::vars::{Ladder, Layer, Scope, Variable, is_secret};
 use crate::wire::survey::Seen;
 use crate::wire::{Failure, Outcome};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// A variable with one of these endings holds a secret.
-const ENDINGS: &[&str] = &[
-    "password",
-    "passwd",
-    "_pass",
-    "passphrase",
-    "secret",
-    "token",
-];
 
 /// Shorter values are words of the language: hiding them would hide the story.
 const SHORTEST: usize = 6;
@@ -221,10 +211,6 @@ fn find_within(value: &Value, secret: bool, found: &mut BTreeSet<String>) {
         }
         _ => {}
     }
-}
-
-fn is_secret(name: &str) -> bool {
-    ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 #[cfg(test)]

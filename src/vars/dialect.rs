@@ -2,7 +2,7 @@
 //!
 //! Tera takes arguments by name only, so each keeps Ansible's name and gives its arguments names.
 
-use super::missing;
+use super::{lists, missing};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use regex::Regex;
@@ -123,6 +123,7 @@ pub fn teach(tera: &mut Tera) {
     teach_tests(tera);
     tera.register_function("lookup", lookup);
     tera.register_function(missing::FUNCTION, missing::complain);
+    tera.register_function(lists::FUNCTION, lists::look);
 }
 
 fn teach_filters(tera: &mut Tera) {

@@ -3,7 +3,7 @@
 //! Nothing outside this folder knows Tera, so that it can be exchanged.
 
 use super::fault::Fault;
-use super::{dialect, missing};
+use super::{dialect, lists, missing};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Write;
@@ -30,6 +30,8 @@ pub enum Form {
 /// A text that Tera has understood.
 pub struct Compiled {
     tera: Tera,
+    /// The same, which sees to it that no loop goes over a text.
+    looking: Option<Tera>,
     source: String,
     /// How far Tera's positions are from the author's.
     shift: usize,
@@ -109,8 +111,10 @@ impl Compiled {
             .map(ToOwned::to_owned)
             .collect();
         names.sort();
+        let looking = lists::rewrite(&source, shift).and_then(|text| parsed(&text).ok());
         Ok(Self {
             tera,
+            looking,
             source,
             shift,
             names,
@@ -140,8 +144,7 @@ impl Compiled {
         context: &Context,
         render: impl Fn(&Tera, &Context) -> tera::TeraResult<T>,
     ) -> Result<T, Box<Fault>> {
-        let asked = render(&self.tera, context);
-        let value = asked.map_err(|e| Fault::new(&e, self.authors(), self.shift))?;
+        let value = self.looking(context, &render)?;
         let absent: Vec<&str> = self
             .names
             .iter()
@@ -161,6 +164,25 @@ impl Compiled {
             Some(at) => Err(Box::new(Fault::missing(self.authors(), at))),
             None => Ok(value),
         }
+    }
+
+    fn looking<T>(
+        &self,
+        context: &Context,
+        render: &impl Fn(&Tera, &Context) -> tera::TeraResult<T>,
+    ) -> Result<T, Box<Fault>> {
+        if let Some(tera) = &self.looking {
+            match render(tera, context) {
+                Ok(value) => return Ok(value),
+                Err(error) => {
+                    if let Some(range) = lists::place_in(&error.to_string()) {
+                        return Err(Box::new(Fault::no_list(self.authors(), range)));
+                    }
+                }
+            }
+        }
+        // Its positions are the author's.
+        render(&self.tera, context).map_err(|e| Fault::new(&e, self.authors(), self.shift))
     }
 
     /// Written out as text, Tera says which part of the expression is not there.

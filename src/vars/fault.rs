@@ -21,6 +21,10 @@ pub struct Fault {
     pub is_absence: bool,
     /// Something is not defined, and Tera does not say what.
     pub is_vague: bool,
+    /// The text cannot even be read.
+    pub is_syntax: bool,
+    /// The variable whose value is the key that something lacks.
+    pub key: Option<String>,
 }
 
 impl Fault {
@@ -72,6 +76,16 @@ impl Fault {
         }
     }
 
+    /// A loop goes over the text at `range`.
+    pub fn no_list(text: &str, range: Range<usize>) -> Self {
+        let over = text.get(range.clone()).unwrap_or_default();
+        Self {
+            range: Some(range),
+            help: Some("write a list: `[one, two]`, also for a single entry".to_owned()),
+            ..Self::plain(format!("`{over}` is text, and a list is wanted"))
+        }
+    }
+
     /// As a problem of the text that stands at `span`.
     pub fn problem(self, text: &str, span: &Span) -> Problem {
         Problem {
@@ -93,6 +107,8 @@ impl Fault {
             undefined: None,
             is_absence: false,
             is_vague: false,
+            is_syntax: false,
+            key: None,
         }
     }
 
@@ -119,6 +135,7 @@ impl Fault {
             (Some(field), false) if message.starts_with("Field `") => missing_field(field, message),
             (_, true) => Self {
                 reason: lowered(message),
+                is_syntax: true,
                 ..Self::plain("the template cannot be read")
             },
             // A filter or test was given nothing: what matters is which name that was.
@@ -358,10 +375,12 @@ fn method_call(line: &str) -> Option<String> {
 }
 
 fn plus_between_texts(line: &str) -> Option<String> {
-    static PLUS: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r#"\+\s*['"]|['"]\s*\+"#).ok());
+    static TEXT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"'[^']*'|"[^"]*""#).ok());
+    static PLUS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\+\s*''|''\s*\+").ok());
+    // A plus within a text joins nothing.
+    let line = TEXT.as_ref()?.replace_all(line, "''");
     PLUS.as_ref()?
-        .is_match(line)
+        .is_match(&line)
         .then(|| "`~` joins text: write `a ~ 'b'`".to_owned())
 }
 

@@ -5,9 +5,9 @@
 //! name which does not exist are rewritten: the bare name becomes a call that complains. Tera still
 //! decides what it evaluates, so `a and missing` complains only when `a` holds.
 
-use regex::Regex;
+use super::engine::Form;
+use super::reading::{allows_absence, is_variable, tags, words};
 use std::ops::Range;
-use std::sync::LazyLock;
 use tera::{Error, Kwargs, State, TeraResult, Value};
 
 pub const FUNCTION: &str = "__missing";
@@ -34,7 +34,7 @@ pub fn place_in(message: &str) -> Option<usize> {
 pub fn rewrite(source: &str, names: &[&str], shift: usize) -> Option<String> {
     let mut out = String::new();
     let mut copied = 0;
-    for tag in tags(source) {
+    for tag in tags(source, Form::Text) {
         for word in words(&source[tag.clone()]) {
             let word = tag.start + word.start..tag.start + word.end;
             if names.contains(&&source[word.clone()]) && is_bare(source, &word, &tag) {
@@ -48,59 +48,15 @@ pub fn rewrite(source: &str, names: &[&str], shift: usize) -> Option<String> {
     (copied > 0).then_some(out)
 }
 
-/// The insides of `{{ }}` and `{% %}`; comments and raw blocks are passed over.
-fn tags(source: &str) -> Vec<Range<usize>> {
-    static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(
-            r"(?s)\{#.*?#\}|\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}|\{\{(.*?)\}\}|\{%(.*?)%\}",
-        )
-        .ok()
-    });
-    let Some(tag) = TAG.as_ref() else {
-        return vec![];
-    };
-    tag.captures_iter(source)
-        .filter_map(|c| c.get(1).or_else(|| c.get(2)))
-        .map(|inside| inside.range())
-        .collect()
-}
-
-/// Names in an expression, with strings passed over.
-fn words(expression: &str) -> Vec<Range<usize>> {
-    static WORD: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r#""[^"]*"|'[^']*'|`[^`]*`|([A-Za-z_]\w*)"#).ok());
-    let Some(word) = WORD.as_ref() else {
-        return vec![];
-    };
-    word.captures_iter(expression)
-        .filter_map(|c| c.get(1))
-        .map(|word| word.range())
-        .collect()
-}
-
 /// Whether the word is a variable used by itself, with nothing around that allows for its absence.
 fn is_bare(source: &str, word: &Range<usize>, tag: &Range<usize>) -> bool {
-    let before = source[tag.start..word.start].trim_end();
     let after = source[word.end..tag.end].trim_start();
-    let is_part_of_something = before.ends_with(['.', '|', '<', '@'])
-        || ["for", "set", "set_global", "is", "block", "component"]
-            .iter()
-            .any(|keyword| {
-                before.trim_start_matches('-').trim_start() == *keyword
-                    || before.ends_with(&format!(" {keyword}"))
-            });
     // Tera itself complains of a field of something undefined.
-    let goes_on = after.starts_with(['.', '[', '(', '?'])
-        || after.starts_with('=') && !after.starts_with("==");
-    let may_be_absent = after
-        .strip_prefix("is ")
-        .map(|test| test.trim_start().trim_start_matches("not ").trim_start())
-        .is_some_and(|test| test.starts_with("defined") || test.starts_with("undefined"))
-        || after
-            .strip_prefix('|')
-            .map(str::trim_start)
-            .is_some_and(|filter| filter.starts_with("default") || filter.starts_with("mandatory"));
-    !is_part_of_something && !goes_on && !may_be_absent
+    let goes_on = after.starts_with(['.', '[', '?']);
+    let complains = after
+        .strip_prefix('|')
+        .is_some_and(|filter| filter.trim_start().starts_with("mandatory"));
+    is_variable(source, word, tag) && !goes_on && !complains && !allows_absence(after)
 }
 
 #[cfg(test)]

@@ -4,16 +4,24 @@
 //! host's scope, so a broken variable that nobody uses breaks nothing. What a host said (facts,
 //! registered results) is data: it is never read as a template, whatever it contains.
 
+mod absence;
+mod blame;
 mod check;
 mod dialect;
 mod engine;
 mod fault;
+mod lists;
 mod missing;
+mod piece;
 mod place;
+mod reading;
 mod scope;
+mod strangers;
 
+pub use blame::is_secret;
 pub use check::{check_condition, check_template, check_texts};
 pub use scope::Scope;
+pub use strangers::Text;
 
 use crate::source::{Node, Problem};
 use indexmap::IndexMap;
@@ -101,7 +109,14 @@ impl Ladder {
 
     /// The strongest variable of this name.
     pub fn get(&self, name: &str) -> Option<&Variable> {
-        self.layers.iter().rev().find_map(|l| l.variables.get(name))
+        self.find(name).map(|(_, variable)| variable)
+    }
+
+    /// The strongest variable of this name, and the layer that has it.
+    pub fn find(&self, name: &str) -> Option<(&Layer, &Variable)> {
+        let layers = self.layers.iter().rev();
+        let mut with = layers.filter_map(|l| Some((l.as_ref(), l.variables.get(name)?)));
+        with.next()
     }
 
     /// Every name that stands in some layer.

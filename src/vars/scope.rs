@@ -3,6 +3,7 @@
 use super::check::{Condition, condition};
 use super::engine::{self, Compiled, Form};
 use super::fault::Fault;
+use super::piece::Piece;
 use super::{Ladder, Unresolved, Variable, dialect};
 use crate::source::{File, Node, Problem, Span, Yaml, nearest};
 use serde_json::Value;
@@ -17,7 +18,7 @@ const DEEPEST: usize = 50;
 
 /// Resolves names and texts by one ladder. Each variable is resolved once, when it is first asked for.
 pub struct Scope<'a> {
-    ladder: &'a Ladder,
+    pub(super) ladder: &'a Ladder,
     resolved: RefCell<HashMap<String, Result<Given, Miss>>>,
     /// The variables being resolved, outermost first: a name that comes twice is a cycle.
     chain: RefCell<Vec<(String, Span)>>,
@@ -26,7 +27,7 @@ pub struct Scope<'a> {
 /// Why there is no value. Like `Unresolved`, and knows absence from other mistakes: something
 /// absent may have a default, a broken template may not.
 #[derive(Debug, Clone)]
-enum Miss {
+pub(super) enum Miss {
     Absent(Box<Problem>),
     Wrong(Box<Problem>),
     Pending { name: String, task: String },
@@ -98,7 +99,7 @@ impl<'a> Scope<'a> {
             Condition::Known(truth) => return Ok(truth),
             Condition::Expression(text) => text,
         };
-        let value = self.expression(text, text, 0, &node.span)?;
+        let value = self.expression(&Piece::condition(text, &node.span))?;
         value.as_bool().ok_or_else(|| {
             let value = serde_json::to_value(&value).unwrap_or_default();
             Problem::new(format!(
@@ -123,7 +124,7 @@ impl<'a> Scope<'a> {
         Ok(self.words(text, span)?)
     }
 
-    fn variable(&self, name: &str) -> Option<Result<Given, Miss>> {
+    pub(super) fn variable(&self, name: &str) -> Option<Result<Given, Miss>> {
         if let Some(known) = self.resolved.borrow().get(name) {
             return Some(known.clone());
         }
@@ -199,9 +200,10 @@ impl<'a> Scope<'a> {
 
     /// A text: as it is, one expression, or words with templates among them.
     fn speak(&self, text: &str, span: &Span) -> Result<Given, Miss> {
-        match engine::sole_expression(text) {
-            Some((expression, start)) => self.expression(expression, text, start, span),
-            None => self.words(text, span).map(Given::from),
+        let piece = Piece::of(text, span);
+        match piece.form {
+            Form::Expression => self.expression(&piece),
+            Form::Text => self.words(text, span).map(Given::from),
         }
     }
 
@@ -210,19 +212,12 @@ impl<'a> Scope<'a> {
             return Ok(text.to_owned());
         }
         self.ask(text, Form::Text, Compiled::text)
-            .map_err(|trouble| self.explain(trouble, text, 0, span))
+            .map_err(|trouble| self.explain(trouble, &Piece::text(text, span)))
     }
 
-    /// `expression` stands at byte `start` of `text`, which stands at `span`.
-    fn expression(
-        &self,
-        expression: &str,
-        text: &str,
-        start: usize,
-        span: &Span,
-    ) -> Result<Given, Miss> {
-        self.ask(expression, Form::Expression, Compiled::value)
-            .map_err(|trouble| self.explain(trouble, text, start, span))
+    fn expression(&self, piece: &Piece<'_>) -> Result<Given, Miss> {
+        self.ask(piece.part, Form::Expression, Compiled::value)
+            .map_err(|trouble| self.explain(trouble, piece))
     }
 
     /// Compiles a text, resolves what it names, and has the engine answer.
@@ -260,21 +255,26 @@ impl<'a> Scope<'a> {
         })
     }
 
-    fn explain(&self, trouble: Trouble, text: &str, start: usize, span: &Span) -> Miss {
-        let mut fault = match trouble {
-            Trouble::Variable(miss) => return miss,
-            Trouble::Text(fault) => fault,
-        };
+    fn explain(&self, trouble: Trouble, piece: &Piece<'_>) -> Miss {
+        match trouble {
+            Trouble::Variable(miss) => miss,
+            Trouble::Text(fault) => self.complain(*fault, piece),
+        }
+    }
+
+    /// What is wrong with a piece of a text, with the fix and the places that led to it.
+    pub(super) fn complain(&self, fault: Fault, piece: &Piece<'_>) -> Miss {
+        let mut fault = self.told_apart(fault, piece);
         if let Some(name) = &fault.undefined {
             fault.help = fault.help.or_else(|| self.near(name));
         }
-        fault.range = fault.range.map(|r| r.start + start..r.end + start);
         let is_absence = fault.is_absence;
-        let problem = Box::new(fault.problem(text, span));
+        let blamed = self.blamed(&fault, piece);
+        let problem = self.with_origins(piece.problem(fault), &blamed);
         if is_absence {
-            Miss::Absent(problem)
+            Miss::Absent(Box::new(problem))
         } else {
-            Miss::Wrong(problem)
+            Miss::Wrong(Box::new(problem))
         }
     }
 
@@ -286,8 +286,28 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn near(&self, name: &str) -> Option<String> {
-        nearest(name, self.ladder.names()).map(|near| format!("did you mean `{near}`?"))
+    /// What somebody who wrote this name may have meant, or where it is explained.
+    pub(super) fn near(&self, name: &str) -> Option<String> {
+        let alike = self.ladder.names().filter(|known| is_slip(name, known));
+        match nearest(name, alike) {
+            Some(near) => Some(format!("did you mean `{near}`?")),
+            None => self.documented(name),
+        }
+    }
+}
+
+/// Whether each word of one name is that of the other, but for a slip of the pen: `db_apim_password` is
+/// no `db_admin_password`, and `mi_port` no `si_port`.
+fn is_slip(name: &str, known: &str) -> bool {
+    const SHORT: usize = 3;
+    let (words, others) = (name.split('_'), known.split('_'));
+    match (words.clone().count(), others.clone().count()) {
+        (1, 1) => true,
+        (one, other) if one != other => name.replace('_', "") == known.replace('_', ""),
+        _ => words.zip(others).all(|(word, other)| {
+            let is_long = word.len().min(other.len()) > SHORT;
+            word == other || is_long && nearest(word, [other]).is_some()
+        }),
     }
 }
 

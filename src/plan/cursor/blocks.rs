@@ -28,6 +28,9 @@ impl<'a> Cursor<'a> {
                 host: host.name.clone(),
                 user: None,
             });
+            if self.preview {
+                self.judge_assertions_of(host, task, over);
+            }
             return Ok(Progress::Items(at, vec![Item::Block(block)]));
         }
         let first = before.0.next_step;
@@ -52,6 +55,7 @@ impl<'a> Cursor<'a> {
                 tasks: block,
                 at: 0,
                 over: over.to_vec(),
+                is_certain: true,
             },
         ]))
     }
@@ -196,7 +200,12 @@ fn stage_frames<'a>(
             failed,
             over: over.clone(),
         },
-        Frame::Tasks { tasks, at: 0, over },
+        Frame::Tasks {
+            tasks,
+            at: 0,
+            over,
+            is_certain: true,
+        },
     ]
 }
 

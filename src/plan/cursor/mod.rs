@@ -2,8 +2,11 @@
 
 mod blocks;
 mod debts;
+mod foresight;
+mod include;
 mod register;
 
+pub(super) use foresight::pending;
 use register::Register;
 
 use super::place::Place;
@@ -20,8 +23,6 @@ use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// How deep includes and blocks may stand in one another.
-const DEEPEST: usize = 100;
 /// What comes next for the host.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Turn {
@@ -78,6 +79,8 @@ enum Frame<'a> {
         tasks: &'a [Task],
         at: usize,
         over: Vec<Arc<Layer>>,
+        /// In a preview: they run whatever the hosts say.
+        is_certain: bool,
     },
     Flush {
         at: usize,
@@ -110,6 +113,10 @@ pub struct Cursor<'a> {
     /// Of a `run_once` task and what it includes.
     once: bool,
     preview: bool,
+    /// Of tasks that no play lists: nobody knows that they will run.
+    is_rehearsal: bool,
+    /// Found in a preview beside what the walk itself stumbles over.
+    mistakes: VecDeque<Problem>,
 }
 
 /// What planning one task gave.
@@ -137,6 +144,7 @@ impl<'a> Cursor<'a> {
                 tasks,
                 at: 0,
                 over: vec![],
+                is_certain: true,
             },
             Leg::Flush => Frame::Flush { at: 0 },
         });
@@ -149,6 +157,16 @@ impl<'a> Cursor<'a> {
             heard: vec![],
             once: matches!(legs, [Leg::Tasks([task])] if runs_once(task)),
             preview,
+            is_rehearsal: false,
+            mistakes: VecDeque::new(),
+        }
+    }
+
+    /// A preview of tasks that no play lists.
+    pub(super) fn rehearsal(world: &'a World<'a>, legs: &[Leg<'a>]) -> Self {
+        Self {
+            is_rehearsal: true,
+            ..Self::new(world, legs, true)
         }
     }
 
@@ -161,14 +179,21 @@ impl<'a> Cursor<'a> {
         if let Some(turn) = self.queue.pop_front() {
             return Ok(turn);
         }
+        if let Some(mistake) = self.mistakes.pop_front() {
+            return Err(mistake);
+        }
         let mut place: Option<Place> = None;
         let mut items: Vec<Item> = vec![];
         loop {
             if self.frames.is_empty() {
-                return Ok(match place {
-                    Some(place) if !items.is_empty() => Turn::Carry { place, items },
-                    _ => Turn::Done,
-                });
+                return match (place, self.mistakes.pop_front()) {
+                    (Some(place), mistake) if !items.is_empty() => {
+                        self.mistakes.extend(mistake);
+                        Ok(Turn::Carry { place, items })
+                    }
+                    (_, Some(mistake)) => Err(mistake),
+                    (_, None) => Ok(Turn::Done),
+                };
             }
             let sent_before = |place: &mut Option<Place>, items: &mut Vec<Item>| {
                 place
@@ -211,7 +236,9 @@ impl<'a> Cursor<'a> {
         let world = self.world;
         match self.frames.last_mut() {
             None => Ok(Progress::Moved),
-            Some(Frame::Tasks { tasks, at, over }) => {
+            Some(Frame::Tasks {
+                tasks, at, over, ..
+            }) => {
                 let Some(task) = tasks.get(*at) else {
                     self.frames.pop();
                     return Ok(Progress::Moved);
@@ -286,6 +313,7 @@ impl<'a> Cursor<'a> {
             Err(_) if !clear => Ok(Progress::FlushFirst),
             Err(Unresolved::Wrong(problem)) => {
                 if self.preview {
+                    self.look_up_names(host, task, over, "this task");
                     // What it would have registered is no second mistake.
                     self.expect(host, task, over);
                 }
@@ -313,6 +341,7 @@ impl<'a> Cursor<'a> {
             .at(&task.span)
             .help(format!("guard the task with `when: {name} is defined`")));
         }
+        self.look_up_names(host, task, over, &after);
         let title = self.expect(host, task, over);
         Ok(Progress::Deferred { title, after })
     }
@@ -320,16 +349,14 @@ impl<'a> Cursor<'a> {
     /// Marks the names that the task will define; answers its title.
     fn expect(&self, host: &mut HostState, task: &Task, over: &[Arc<Layer>]) -> String {
         let title = self.stepping(host, task, over, None).title(over);
-        if let Some(register) = &task.register {
-            host.expect(register, &title);
+        for name in task.teaches() {
+            host.expect(name, &title);
         }
-        if let Written::SetFact { facts } = &task.action {
-            for entry in facts
-                .as_map()
-                .map(|m| m.entries.as_slice())
-                .unwrap_or_default()
-            {
-                host.expect(&entry.key, &title);
+        // What an include brings in may teach too.
+        if let (Written::Include { file }, Some(role)) = (&task.action, &task.role) {
+            let tasks = role.task_files.get(file.as_text().unwrap_or_default());
+            for name in tasks.into_iter().flatten().flat_map(Task::teaches) {
+                host.expect(name, &title);
             }
         }
         title
@@ -370,6 +397,9 @@ impl<'a> Cursor<'a> {
         let learns = matches!(task.action, Written::SetFact { .. }) && self.is_in_a_block();
         if !clear && (alone || learns || place.is_some_and(|p| *p != at)) {
             return Ok(Progress::FlushFirst);
+        }
+        if self.preview {
+            self.foresee(host, task, over, &planned);
         }
         if let Written::SetFact { facts } = &task.action {
             self.set_facts(host, task, facts, &planned)?;
@@ -472,64 +502,6 @@ impl<'a> Cursor<'a> {
             self.registers.push(register);
         }
         items
-    }
-
-    /// `include_tasks`: its condition and loop belong to the include itself.
-    fn include(
-        &mut self,
-        host: &mut HostState,
-        task: &'a Task,
-        over: &[Arc<Layer>],
-    ) -> Result<Progress<'a>, Unresolved> {
-        let planned = {
-            let mut plain = task.clone();
-            // Planned as a task that does nothing, to decide its condition and loop.
-            plain.action = Written::Assert {
-                that: vec![],
-                fail_msg: None,
-                success_msg: None,
-            };
-            self.stepping(host, &plain, over, None).steps()?
-        };
-        let Written::Include { file } = &task.action else {
-            return Ok(Progress::Moved);
-        };
-        if self.frames.len() > DEEPEST {
-            return Err(Problem::new(format!(
-                "more than {DEEPEST} task files include one another"
-            ))
-            .at(&task.span)
-            .help("a file that includes itself needs a `when` that ends it")
-            .into());
-        }
-        let mut frames = Vec::new();
-        for one in planned.into_iter().rev() {
-            if matches!(one.step.action, Action::Skip { .. }) {
-                continue;
-            }
-            let ladder = self.world.ladder(host, Some(task), &one.over);
-            let name = Scope::new(&ladder).text(file)?;
-            let files = task.role.as_ref().map(|r| &r.task_files);
-            let tasks = task
-                .role
-                .as_ref()
-                .and_then(|r| r.task_files.get(name.as_str()));
-            let Some(tasks) = tasks else {
-                let known = files.into_iter().flat_map(|f| f.keys().map(String::as_str));
-                let mut problem =
-                    Problem::new(format!("there is no task file `{name}`")).at(&file.span);
-                if let Some(near) = crate::source::nearest(&name, known) {
-                    problem = problem.help(format!("did you mean `{near}`?"));
-                }
-                return Err(problem.into());
-            };
-            frames.push(Frame::Tasks {
-                tasks: self.world.include(task, tasks),
-                at: 0,
-                over: one.over,
-            });
-        }
-        Ok(Progress::Push(frames))
     }
 
     /// Decides a step whose conditions read its own result. Call it for each attempt.
