@@ -12,6 +12,7 @@
 //! and show such a task as "decided after".
 
 mod batches;
+mod causes;
 mod content;
 mod cursor;
 mod place;
@@ -23,6 +24,7 @@ mod verdict;
 mod world;
 
 pub use batches::{at_least, at_most, batches, sizes};
+pub use causes::causes;
 pub use content::{Files, Found, missing};
 pub use cursor::{About, Answer, Cursor, Leg, Turn};
 pub use place::{Place, known_host, said_become};

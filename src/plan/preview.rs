@@ -6,7 +6,7 @@ use super::place::Place;
 use super::state::HostState;
 use super::world::World;
 use crate::playbook::{Action, Play, Task};
-use crate::source::{Problem, Problems, Result};
+use crate::source::{Problems, Result};
 use crate::vars::Scope;
 use crate::wire::Item;
 use indexmap::IndexMap;
@@ -134,17 +134,9 @@ fn walk(
             Ok(Turn::Deferred { title, after }) => {
                 lines.push(Line::Deferred { task: title, after })
             }
-            Err(problem) if follows(&problem, problems) => {}
             Err(problem) => problems.push(problem),
         }
     }
-}
-
-/// Whether the values to blame are those of another mistake, and nothing else is said: it goes when they are mended.
-fn follows(problem: &Problem, known: &Problems) -> bool {
-    let is_its_cause =
-        |other: &Problem| other.also == problem.also && other.message != problem.message;
-    !problem.also.is_empty() && problem.reason.is_empty() && known.iter().any(is_its_cause)
 }
 
 /// What one host learned by a `run_once` task, all of the batch know.

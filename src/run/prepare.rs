@@ -127,7 +127,7 @@ impl Prepared {
             prepared.check_rules(is_whole, &mut problems);
         }
         prepared.check_upgrade(&mut problems);
-        problems.or(prepared)
+        plan::causes(problems).or(prepared)
     }
 
     /// A restart, an upgrade or a way back of a playbook that rolls nothing would do nothing, and say that it had.

@@ -5,7 +5,7 @@ use super::engine::{self, Form};
 use super::fault::Fault;
 use super::piece::{Piece, pieces};
 use super::reading::{Each, Part, Path, loops, paths};
-use super::scope::Miss;
+use super::scope::{Miss, slip_of};
 use super::{Scope, Variable};
 use crate::source::nearest;
 use tera::value::Key;
@@ -77,12 +77,14 @@ impl Scope<'_> {
             .as_map()
             .map(|map| map.keys().map(ToString::to_string).collect())
             .unwrap_or_default();
-        let near = nearest(key, keys.iter().map(String::as_str));
-        let near = near.map(|near| format!("did you mean `{near}`?"));
+        let keys = || keys.iter().map(String::as_str);
+        let meant = |near: &str| format!("did you mean `{near}`?");
+        let near = nearest(key, keys()).map(meant);
         match (name, gap.depth) {
             (HOSTS, 0) => (format!("there is no host `{key}`"), near),
             (HOSTS, 1) => {
                 let host = owner_host(holder).unwrap_or_else(|| owner.clone());
+                let near = slip_of(key, keys()).map(meant);
                 let help = near.or_else(|| self.documented(key));
                 (format!("`{key}` of host `{host}` is not defined"), help)
             }
@@ -162,7 +164,10 @@ impl Scope<'_> {
                 Part::Field(range) => (text[range.clone()].to_owned(), None),
                 Part::Index(range) => {
                     let index = &text[range.clone()];
-                    let key = self.evaluated(index, bound)?.to_string();
+                    let key = match self.leads_to_a_secret(index) {
+                        true => index.to_owned(),
+                        false => self.evaluated(index, bound)?.to_string(),
+                    };
                     (key, is_name(index).then(|| index.trim().to_owned()))
                 }
             };

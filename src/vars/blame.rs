@@ -89,7 +89,7 @@ impl Scope<'_> {
     fn worth(&self, name: &str) -> String {
         let shown = match self.variable(name) {
             Some(Ok(value)) if value.as_map().is_none() && value.as_array().is_none() => {
-                Some(value.to_string())
+                Some(value.to_string()).filter(|_| !self.leads_to_a_secret(name))
             }
             _ => None,
         };
@@ -97,6 +97,12 @@ impl Scope<'_> {
             Some(text) => format!("`{name}` is `{text}`"),
             None => format!("`{name}` comes from here"),
         }
+    }
+
+    /// Whether the value of an expression may be that of a secret.
+    pub(super) fn leads_to_a_secret(&self, expression: &str) -> bool {
+        let words = self.reach_of(vec![(expression, Form::Expression)]);
+        words.iter().any(|word| is_secret(word))
     }
 
     /// What to do about a name that nobody gave and nothing is like: the comments of a role may explain it.

@@ -213,6 +213,7 @@ fn unknown_word(report: &str, text: &str, shift: usize) -> Fault {
     Fault {
         range: start.map(|at| word_near(text, at, word)),
         help,
+        is_syntax: true,
         ..fault
     }
 }

@@ -288,12 +288,16 @@ impl<'a> Scope<'a> {
 
     /// What somebody who wrote this name may have meant, or where it is explained.
     pub(super) fn near(&self, name: &str) -> Option<String> {
-        let alike = self.ladder.names().filter(|known| is_slip(name, known));
-        match nearest(name, alike) {
+        match slip_of(name, self.ladder.names()) {
             Some(near) => Some(format!("did you mean `{near}`?")),
             None => self.documented(name),
         }
     }
+}
+
+/// Which variable somebody meant who wrote this name.
+pub(super) fn slip_of<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    nearest(name, known.filter(|known| is_slip(name, known)))
 }
 
 /// Whether each word of one name is that of the other, but for a slip of the pen: `db_apim_password` is
@@ -304,9 +308,11 @@ fn is_slip(name: &str, known: &str) -> bool {
     match (words.clone().count(), others.clone().count()) {
         (1, 1) => true,
         (one, other) if one != other => name.replace('_', "") == known.replace('_', ""),
-        _ => words.zip(others).all(|(word, other)| {
-            let is_long = word.len().min(other.len()) > SHORT;
-            word == other || is_long && nearest(word, [other]).is_some()
+        _ => words.zip(others).enumerate().all(|(at, (word, other))| {
+            // The first word says what it is about: `apim` is not `api` with a letter too many.
+            let is_other = at == 0 && (word.starts_with(other) || other.starts_with(word));
+            let is_short = word.len().max(other.len()) <= SHORT;
+            word == other || !is_other && !is_short && nearest(word, [other]).is_some()
         }),
     }
 }

@@ -1,7 +1,7 @@
 //! Names that nobody can define, in texts that wait for a result: they cannot be evaluated yet, and what they name
 //! can be looked up all the same.
 
-use super::engine;
+use super::engine::{self, Form};
 use super::fault::Fault;
 use super::piece::{Piece, of_condition, pieces};
 use super::reading::{Path, paths, tags, words};
@@ -56,16 +56,20 @@ impl Scope<'_> {
 
     /// Every word that the texts use, and that the variables use to which they lead.
     pub fn reach(&self, texts: &[Text<'_>]) -> BTreeSet<String> {
+        let parts = texts.iter().flat_map(Text::pieces);
+        self.reach_of(parts.map(|piece| (piece.part, piece.form)).collect())
+    }
+
+    pub(super) fn reach_of<'t>(&'t self, mut waiting: Vec<(&'t str, Form)>) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
-        let mut waiting: Vec<Piece<'_>> = texts.iter().flat_map(Text::pieces).collect();
-        while let Some(piece) = waiting.pop() {
-            for tag in tags(piece.part, piece.form) {
-                let text = &piece.part[tag];
+        while let Some((part, form)) = waiting.pop() {
+            for tag in tags(part, form) {
+                let text = &part[tag];
                 for word in words(text).into_iter().map(|word| &text[word]) {
                     if found.insert(word.to_owned())
                         && let Some(Variable::Written(node)) = self.ladder.get(word)
                     {
-                        waiting.extend(pieces(node));
+                        waiting.extend(pieces(node).iter().map(|p| (p.part, p.form)));
                     }
                 }
             }

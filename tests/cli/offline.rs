@@ -226,6 +226,12 @@ fn what_is_missing_is_named() {
             "`hepa` of host `apim-1` is not defined",
             "did you mean `heap`?",
         ]);
+    lint(
+        "login: '{{ my_password }}', my_password: s3cr3t",
+        "- debug: { msg: '{{ groups[login][0] }}' }",
+    )
+    .is(2)
+    .never_says(&["s3cr3t"]);
     lint("m: { a: 1 }, k: b", "- debug: { msg: '{{ m[k][0] }}' }")
         .is(2)
         .says(&["`m` has no `b`", "`k` is `b`"]);
@@ -250,10 +256,11 @@ fn a_text_where_a_list_is_wanted() {
 
 #[test]
 fn suggestions_are_slips_of_the_pen() {
-    let known = "db_admin_password: a, si_port: b, lb_certificate: c";
+    let known = "db_admin_password: a, si_port: b, lb_certificate: c, api_hostname: d";
     for (name, near) in [
         ("db_apim_password", None),
         ("mi_port", None),
+        ("apim_hostname", None),
         ("db_admin_pasword", Some("db_admin_password")),
         ("lbcertificate", Some("lb_certificate")),
     ] {
