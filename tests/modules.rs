@@ -53,7 +53,7 @@ fn the_list_is_the_folder() {
         .into_iter()
         .filter(|path| path.extension().is_some_and(|e| e == "rs"))
         .map(|path| stem(&path))
-        .filter(|name| name != "mod" && name != "fields")
+        .filter(|name| !["fault", "fields", "given", "mod"].contains(&name.as_str()))
         .collect();
     assert_eq!(files, listed());
 }
@@ -71,7 +71,7 @@ fn every_example_is_accepted() {
 fn a_parameter_that_does_not_exist_is_refused() {
     for entry in modules::all() {
         let params = serde_json::json!({ "no_such_parameter": 1 });
-        assert!((entry.prepare)(params).is_err(), "{}", entry.name);
+        assert!((entry.prepare)(&params).is_err(), "{}", entry.name);
     }
 }
 

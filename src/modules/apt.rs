@@ -2,7 +2,7 @@
 
 use super::shared::packages::{Change, Manager, State, Wanted, list_age};
 use super::shared::words::Words;
-use super::{Kind, Module};
+use super::{Fault, Kind, Module, Review};
 use crate::system::{Result, System};
 use serde::Deserialize;
 use std::cell::Cell;
@@ -33,7 +33,15 @@ impl Module for Apt {
     const KIND: Kind = Kind::State;
     const ABOUT: &'static str = "keeps packages of Debian and Ubuntu installed or absent";
     const EXAMPLE: &'static str = "apt:\n  name: [openjdk-17-jre-headless, unzip]\n  state: present\n  update_cache: true\n  cache_valid_time: 3600\n";
+    const ALIASES: &'static [(&'static str, &'static str)] =
+        &[("pkg", "name"), ("package", "name")];
     type Change = Change;
+
+    fn review(&self, review: &mut Review<'_>) {
+        if !review.is_given("name") && !self.update_cache {
+            review.push(Fault::new("`apt` needs `name` or `update_cache: true`"));
+        }
+    }
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         if !self.name.0.is_empty() {

@@ -3,7 +3,8 @@
 use super::shared::attributes::Attributes;
 use super::shared::lines::{Change, Edited, Place};
 use super::shared::permissions::Permissions;
-use super::{Kind, Module};
+use super::shared::placed;
+use super::{Fault, Kind, Module, Review};
 use crate::system::{Result, System};
 use crate::wire::Failure;
 use serde::Deserialize;
@@ -111,6 +112,10 @@ impl Blockinfile {
         }
     }
 
+    fn place(&self) -> Result<Place> {
+        Place::read(self.insertafter.as_deref(), self.insertbefore.as_deref())
+    }
+
     fn edit(&self, before: &[String]) -> Result<Option<(String, Vec<String>)>> {
         let wanted = self.wanted();
         let found = self.found(before)?;
@@ -124,8 +129,7 @@ impl Blockinfile {
         let range = match found {
             Some(range) => range,
             None => {
-                let after = self.insertafter.as_deref();
-                let at = Place::read(after, self.insertbefore.as_deref())?.index(before, false);
+                let at = self.place()?.index(before, false);
                 at..at
             }
         };
@@ -146,13 +150,23 @@ impl Module for Blockinfile {
     10.0.0.11 gw-1
     10.0.0.12 gw-2
 "##;
+    const ALIASES: &'static [(&'static str, &'static str)] =
+        &[("dest", "path"), ("name", "path"), ("content", "block")];
     type Change = Change;
 
-    fn check(&self, system: &System) -> Result<Vec<Change>> {
+    fn review(&self, review: &mut Review<'_>) {
+        review.absolute("path", self.path.as_path());
         if !self.marker.contains("{mark}") {
-            return Err(Failure::new("`marker` has no `{mark}` in it")
-                .help("without it the two ends of the block look the same"));
+            review.push(
+                Fault::of("marker", &self.marker, "it has no `{mark}` in it")
+                    .help("without it the two ends of the block look the same"),
+            );
         }
+        review.hear(None, self.place());
+        review.hear(Some("validate"), placed::validator(self.validate.as_deref()));
+    }
+
+    fn check(&self, system: &System) -> Result<Vec<Change>> {
         self.edited().check(system, &|before| self.edit(before))
     }
 

@@ -5,7 +5,7 @@
 
 use super::shared::content::{self, Source};
 use super::shared::keytool;
-use super::{Brings, Kind, Module};
+use super::{Brings, Fault, Kind, Module, Review};
 use crate::system::{Command, Result, System, certificates, hex};
 use crate::wire::{Content, Failure};
 use serde::Deserialize;
@@ -64,6 +64,19 @@ certificate:
     const BRINGS: Brings = Brings::File;
     type Change = Change;
 
+    fn review(&self, review: &mut Review<'_>) {
+        review.absolute("keystore", self.keystore.as_path());
+        review.filled("alias", self.alias.as_str());
+        match &self.src {
+            Some(src) if self.remote_src => review.absolute("src", src.as_path()),
+            None if self.content.is_none() => review.push(
+                Fault::new("`certificate` has no certificate")
+                    .help("give `content`, `src`, or `src` with `remote_src: true`"),
+            ),
+            _ => {}
+        }
+    }
+
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         let wanted = fingerprint(&self.pem(system)?)
             .ok_or_else(|| Failure::new("what is to be imported is no certificate in PEM"))?;
@@ -93,8 +106,7 @@ impl Certificate {
             (Some(content), _) => Source::Sent(content),
             (None, Some(src)) if self.remote_src => Source::Host(src),
             _ => {
-                return Err(Failure::new("`certificate` has no certificate")
-                    .help("give `content`, `src`, or `src` with `remote_src: true`"));
+                return Err(Failure::new("`certificate` was not brought its certificate"));
             }
         };
         let bytes = content::bytes(&source, system)?;

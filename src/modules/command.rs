@@ -1,7 +1,7 @@
 //! `command`: runs a program, without a shell in between.
 
 use super::shared::program::{self, Guard};
-use super::{Kind, Module, shared};
+use super::{Kind, Module, Review, shared};
 use crate::system::{self, Result, System};
 use crate::wire::Failure;
 use serde::Deserialize;
@@ -27,9 +27,13 @@ impl Command {
     fn words(&self) -> Result<Vec<String>> {
         match (&self.cmd, &self.argv) {
             (Some(cmd), None) => program::split(cmd),
-            (None, Some(argv)) if !argv.is_empty() => Ok(argv.clone()),
+            (None, Some(argv)) if argv.first().is_some_and(|program| !program.is_empty()) => {
+                Ok(argv.clone())
+            }
+            (None, Some(_)) => Err(Failure::new("`argv` names no program")
+                .help("its first word is the program, for example `[ls, -l]`")),
             (Some(_), Some(_)) => Err(Failure::new("`command` takes `cmd` or `argv`, not both")),
-            _ => Err(Failure::new("`command` needs `cmd` or `argv`")),
+            (None, None) => Err(Failure::new("`command` needs `cmd` or `argv`")),
         }
     }
 
@@ -52,6 +56,12 @@ impl Module for Command {
   creates: "{{ apim_home }}/.schema-created"
 "#;
     type Change = String;
+
+    fn review(&self, review: &mut Review<'_>) {
+        let wrong = self.cmd.as_ref().filter(|_| self.argv.is_none());
+        review.hear(wrong.map(|_| "cmd"), self.words());
+        review.absolute("chdir", self.chdir.as_deref());
+    }
 
     fn check(&self, system: &System) -> Result<Vec<String>> {
         let words = self.words()?;

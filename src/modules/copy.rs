@@ -4,7 +4,7 @@ use super::shared::attributes::Attributes;
 use super::shared::content::{self, Source};
 use super::shared::permissions::Permissions;
 use super::shared::placed::{self, Placed, Rules};
-use super::{Brings, Kind, Module, shared};
+use super::{Brings, Fault, Kind, Module, Review, shared};
 use crate::system::{FileKind, Result, System};
 use crate::wire::{Content, Failure};
 use serde::Deserialize;
@@ -63,10 +63,7 @@ impl Copy {
             (None, None, Some(src)) if self.remote_src => {
                 Ok(vec![self.single(system, on_host(system, src)?)?])
             }
-            _ => {
-                Err(Failure::new("`copy` has nothing to copy")
-                    .help("give one of `src` and `content`"))
-            }
+            _ => Err(Failure::new("`copy` was not brought what it is to copy")),
         }
     }
 
@@ -84,8 +81,7 @@ impl Copy {
     fn single<'a>(&'a self, system: &System, source: Source<'a>) -> Result<Placed<'a>> {
         let dest = if self.wants_folder() || self.is_folder(system)? {
             let name = source.name().ok_or_else(|| {
-                Failure::new(format!("{} is a folder", self.dest.display()))
-                    .help("text has no name of its own: name the file in `dest`")
+                Failure::new(format!("{} is a folder", self.dest.display())).help(NAME_IT)
             })?;
             self.dest.join(name)
         } else {
@@ -120,6 +116,11 @@ impl Copy {
         }
     }
 
+    fn text_has_no_name(&self) -> Fault {
+        let reason = "a folder, and `content` is one file";
+        Fault::of("dest", self.dest.display(), reason).help(NAME_IT)
+    }
+
     fn wants_folder(&self) -> bool {
         self.dest.as_os_str().as_encoded_bytes().ends_with(b"/")
     }
@@ -139,6 +140,8 @@ impl Copy {
             .make_folders(system, folder)
     }
 }
+
+const NAME_IT: &str = "text has no name of its own: name the file in `dest`";
 
 fn on_host<'a>(system: &System, src: &'a Path) -> Result<Source<'a>> {
     match system.meta(&system.follow(src)?)?.map(|m| m.kind) {
@@ -166,6 +169,22 @@ impl Module for Copy {
 "#;
     const BRINGS: Brings = Brings::File;
     type Change = Change;
+
+    fn review(&self, review: &mut Review<'_>) {
+        review.absolute("dest", self.dest.as_path());
+        let brought = (&self.src, &self.content, &self.tree);
+        match brought {
+            (None, None, None) => review.push(
+                Fault::new("`copy` has nothing to copy").help("give one of `src` and `content`"),
+            ),
+            (Some(src), ..) if self.remote_src => review.absolute("src", src.as_path()),
+            (None, Some(Content::Text(_)), _) if self.wants_folder() => {
+                review.push(self.text_has_no_name());
+            }
+            _ => {}
+        }
+        review.hear(Some("validate"), placed::validator(self.validate.as_deref()));
+    }
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         system.note("dest", self.dest.display().to_string());

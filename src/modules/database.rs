@@ -1,7 +1,7 @@
 //! `database`: an empty database, ready for its schema.
 
 use super::shared::sql::{Engine, Login, Server};
-use super::{Kind, Module};
+use super::{Kind, Module, Review};
 use crate::system::{Result, System};
 use crate::wire::Failure;
 use serde::Deserialize;
@@ -53,6 +53,10 @@ impl Module for Database {
     const ABOUT: &'static str = "keeps a database there, with its character set";
     const EXAMPLE: &'static str = "database:\n  engine: mariadb\n  name: apim_db\n  charset: latin1\n  collation: latin1_swedish_ci\n";
     type Change = Change;
+
+    fn review(&self, review: &mut Review<'_>) {
+        review.filled("name", self.name.as_str());
+    }
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         let server = self.server(system);

@@ -6,7 +6,7 @@
 
 use super::shared::content::{self, Source};
 use super::shared::sql::{Engine, Login, Server};
-use super::{Brings, Kind, Module};
+use super::{Brings, Fault, Kind, Module, Review};
 use crate::system::{Result, System};
 use crate::wire::{Content, Failure};
 use serde::Deserialize;
@@ -55,12 +55,15 @@ database_schema:
     const BRINGS: Brings = Brings::Member;
     type Change = Install;
 
-    fn check(&self, system: &System) -> Result<Vec<Install>> {
+    fn review(&self, review: &mut Review<'_>) {
+        review.filled("database", self.database.as_str());
         if self.markers.is_empty() {
-            return Err(Failure::new(
-                "`markers` is empty, so nothing could prove that the schema is there",
-            ));
+            let reason = "nothing could prove that the schema is there";
+            review.push(Fault::of("markers", "", reason));
         }
+    }
+
+    fn check(&self, system: &System) -> Result<Vec<Install>> {
         // Without the database an earlier task has yet to make it.
         let server = self.server(system);
         if !server.has_database(&self.database)? {

@@ -2,7 +2,7 @@
 
 use super::shared::sql::{Engine, Login, Server};
 use super::shared::words::Words;
-use super::{Kind, Module};
+use super::{Fault, Kind, Module, Review};
 use crate::system::{Result, System};
 use crate::wire::Failure;
 use serde::Deserialize;
@@ -80,8 +80,17 @@ database_user:
 ";
     type Change = Change;
 
+    fn review(&self, review: &mut Review<'_>) {
+        review.filled("name", self.name.as_str());
+        if self.state == State::Present && self.password.is_none() {
+            review.push(Fault::new(format!("user `{}` needs a `password`", self.name)));
+        }
+        if self.engine == Engine::Postgresql {
+            self.review_postgresql(review);
+        }
+    }
+
     fn check(&self, system: &System) -> Result<Vec<Change>> {
-        self.is_sensible()?;
         let stored = self.stored(system)?;
         match (self.state, stored) {
             (State::Absent, None) => Ok(vec![]),
@@ -132,27 +141,20 @@ impl DatabaseUser {
         }
     }
 
-    fn is_sensible(&self) -> Result<()> {
-        if self.state == State::Present && self.password.is_none() {
-            return Err(Failure::new(format!(
-                "user `{}` needs a `password`",
-                self.name
-            )));
-        }
-        if self.engine != Engine::Postgresql {
-            return Ok(());
-        }
+    fn review_postgresql(&self, review: &mut Review<'_>) {
         if self.host != "%" {
-            return Err(Failure::new("`host` means nothing to PostgreSQL")
-                .help("say in pg_hba.conf where the user may come from"));
+            review.push(
+                Fault::of("host", &self.host, "`host` means nothing to PostgreSQL")
+                    .help("say in pg_hba.conf where the user may come from"),
+            );
         }
-        match self.privileges == all() {
-            true => Ok(()),
-            false => Err(
-                Failure::new("on PostgreSQL only `privileges: ALL` is supported").help(
+        if self.privileges != all() {
+            let given = self.privileges.0.join(", ");
+            review.push(
+                Fault::of("privileges", given, "on PostgreSQL only `ALL` is supported").help(
                     "the user becomes the owner of its databases; give finer rights by a script",
                 ),
-            ),
+            );
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::shared::attributes::{Attribute, Attributes};
 use super::shared::permissions::Permissions;
-use super::{Kind, Module};
+use super::{Fault, Kind, Module, Review};
 use crate::system::{FileKind, Meta, Result, System};
 use crate::wire::Failure;
 use serde::Deserialize;
@@ -94,7 +94,10 @@ impl File {
         let found = system.meta(&self.path)?;
         match self.state {
             Some(State::Absent) => Ok(found.map(|_| Change::Remove).into_iter().collect()),
-            Some(State::Link) => self.judge_link(system, found),
+            Some(State::Link) => {
+                let to = self.src.clone().unwrap_or_default();
+                self.judge_link(system, found, to)
+            }
             state => {
                 let path = system.follow(&self.path)?;
                 let found = system.meta(&path)?;
@@ -169,15 +172,28 @@ impl File {
         Ok(())
     }
 
-    fn judge_link(&self, system: &System, found: Option<Meta>) -> Result<Vec<Change>> {
-        let to = self.src.clone().ok_or_else(|| {
-            Failure::new("`state: link` does not say where the link points")
-                .help("give it in `src`")
-        })?;
-        if self.mode.is_some() {
-            return Err(Failure::new("a link has no mode of its own")
-                .help("set the mode of what it points to, in a task of its own"));
+    fn review_link(&self, review: &mut Review<'_>) {
+        match &self.src {
+            Some(src) => review.filled("src", src.to_str()),
+            None => review.push(
+                Fault::new("`state: link` does not say where the link points")
+                    .help("give it in `src`"),
+            ),
         }
+        if self.mode.is_some() {
+            review.push(
+                Fault::new("a link has no mode of its own")
+                    .help("set the mode of what it points to, in a task of its own"),
+            );
+        }
+    }
+
+    fn judge_link(
+        &self,
+        system: &System,
+        found: Option<Meta>,
+        to: PathBuf,
+    ) -> Result<Vec<Change>> {
         let Some(found) = found else {
             return Ok(vec![Change::Link(to)]);
         };
@@ -253,13 +269,23 @@ impl Module for File {
   group: wso2
   mode: "0750"
 "#;
+    const ALIASES: &'static [(&'static str, &'static str)] = &[("dest", "path"), ("name", "path")];
     type Change = Change;
+
+    fn review(&self, review: &mut Review<'_>) {
+        review.absolute("path", self.path.as_path());
+        if self.recurse && self.state != Some(State::Directory) {
+            review.push(Fault::new("`recurse` needs `state: directory`"));
+        }
+        if self.state == Some(State::Link) {
+            self.review_link(review);
+        }
+        review.account("owner", self.owner.as_deref());
+        review.account("group", self.group.as_deref());
+    }
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         system.note("path", self.path.display().to_string());
-        if self.recurse && self.state != Some(State::Directory) {
-            return Err(Failure::new("`recurse` needs `state: directory`"));
-        }
         self.judge(system)
     }
 

@@ -59,7 +59,7 @@ struct Log {
 
 /// `9443`, or `host:9443`; without a host the service's own.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(untagged, expecting = "a port, or `host:port`")]
+#[serde(untagged, expecting = "it takes a port, or `host:port`")]
 enum Port {
     Number(u16),
     Elsewhere(String),

@@ -3,7 +3,7 @@
 use super::shared::attributes::{Attribute, Attributes};
 use super::shared::permissions::Permissions;
 use super::shared::words::seconds;
-use super::{Kind, Module};
+use super::{Kind, Module, Review};
 use crate::system::{FileKind, Request, Response, Result, System, digest_of};
 use crate::wire::Failure;
 use serde::Deserialize;
@@ -80,7 +80,18 @@ get_url:
   checksum: sha256:188976721ead8e8627eb6d8389d500dccc0c9bebd885268a3047180274a6031e
   mode: \"0644\"
 ";
+    const ALIASES: &'static [(&'static str, &'static str)] =
+        &[("username", "url_username"), ("password", "url_password")];
     type Change = Change;
+
+    fn review(&self, review: &mut Review<'_>) {
+        review.web("url", &self.url);
+        review.absolute("dest", self.dest.as_path());
+        review.hear(Some("checksum"), self.sha256());
+        if self.wants_folder() {
+            review.hear(Some("dest"), self.named());
+        }
+    }
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         let dest = self.file(system)?;
@@ -122,13 +133,22 @@ impl GetUrl {
     }
 
     fn file(&self, system: &System) -> Result<PathBuf> {
-        let is_folder = self.dest.as_os_str().as_encoded_bytes().ends_with(b"/")
+        let is_folder = self.wants_folder()
             || system
                 .meta(&self.dest)?
                 .is_some_and(|m| m.kind == FileKind::Directory);
-        if !is_folder {
-            return Ok(self.dest.clone());
+        match is_folder {
+            true => self.named(),
+            false => Ok(self.dest.clone()),
         }
+    }
+
+    fn wants_folder(&self) -> bool {
+        self.dest.as_os_str().as_encoded_bytes().ends_with(b"/")
+    }
+
+    /// In the folder, under the name that it has in the URL.
+    fn named(&self) -> Result<PathBuf> {
         let path = self.url.split(['?', '#']).next().unwrap_or_default();
         match path.rsplit('/').next() {
             Some(name) if !matches!(name, "" | "." | "..") => Ok(self.dest.join(name)),

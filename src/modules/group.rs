@@ -1,6 +1,6 @@
 //! `group`: a local group.
 
-use super::{Kind, Module};
+use super::{Kind, Module, Review};
 use crate::system::{Command, Group as Found, Result, System};
 use serde::Deserialize;
 use std::fmt;
@@ -56,6 +56,10 @@ impl Module for Group {
     const ABOUT: &'static str = "a local group";
     const EXAMPLE: &'static str = "group:\n  name: wso2\n  system: true\n";
     type Change = Change;
+
+    fn review(&self, review: &mut Review<'_>) {
+        review.account("name", self.name.as_str());
+    }
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         system.note("name", self.name.clone());

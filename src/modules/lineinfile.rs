@@ -3,9 +3,9 @@
 use super::shared::attributes::Attributes;
 use super::shared::lines::{self, Change, Edited, Place};
 use super::shared::permissions::Permissions;
-use super::{Kind, Module};
+use super::shared::placed;
+use super::{Fault, Kind, Module, Review};
 use crate::system::{Result, System};
-use crate::wire::Failure;
 use regex::Regex;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -70,22 +70,32 @@ impl Lineinfile {
             .transpose()
     }
 
+    fn place(&self) -> Result<Place> {
+        Place::read(self.insertafter.as_deref(), self.insertbefore.as_deref())
+    }
+
+    fn review_present(&self, review: &mut Review<'_>) {
+        if self.line.is_none() {
+            review.push(
+                Fault::new("`lineinfile` does not say which line there should be")
+                    .help("give it in `line`, or say `state: absent`"),
+            );
+        }
+        if self.backrefs && self.regexp.is_none() {
+            review.push(Fault::new("`backrefs` needs `regexp`"));
+        }
+    }
+
     fn edit(&self, before: &[String]) -> Result<Edit> {
         let regexp = self.regexp()?;
         match self.state {
             State::Present => self.put(before, regexp.as_ref()),
-            State::Absent => self.drop_lines(before, regexp.as_ref()),
+            State::Absent => Ok(self.drop_lines(before, regexp.as_ref())),
         }
     }
 
     fn put(&self, before: &[String], regexp: Option<&Regex>) -> Result<Edit> {
-        let line = self.line.as_deref().ok_or_else(|| {
-            Failure::new("`lineinfile` does not say which line there should be")
-                .help("give it in `line`, or say `state: absent`")
-        })?;
-        if self.backrefs && regexp.is_none() {
-            return Err(Failure::new("`backrefs` needs `regexp`"));
-        }
+        let line = self.line.as_deref().unwrap_or_default();
         if let Some(regexp) = regexp
             && let Some(at) = lines::find(before, regexp, self.firstmatch)
         {
@@ -94,9 +104,8 @@ impl Lineinfile {
         if self.backrefs || before.iter().any(|found| found == line) {
             return Ok(None);
         }
-        let place = Place::read(self.insertafter.as_deref(), self.insertbefore.as_deref())?;
         let mut after = before.to_vec();
-        after.insert(place.index(before, self.firstmatch), line.to_owned());
+        after.insert(self.place()?.index(before, self.firstmatch), line.to_owned());
         Ok(Some(("add the line".into(), after)))
     }
 
@@ -114,23 +123,17 @@ impl Lineinfile {
         Some((format!("replace line {}", at + 1), after))
     }
 
-    fn drop_lines(&self, before: &[String], regexp: Option<&Regex>) -> Result<Edit> {
-        let unwanted = |found: &String| match (regexp, &self.line) {
-            (Some(regexp), _) => Ok(regexp.is_match(found)),
-            (None, Some(line)) => Ok(found == line),
-            (None, None) => Err(Failure::new("`state: absent` needs `line` or `regexp`")),
+    fn drop_lines(&self, before: &[String], regexp: Option<&Regex>) -> Edit {
+        let stays = |found: &&String| match (regexp, &self.line) {
+            (Some(regexp), _) => !regexp.is_match(found),
+            (None, line) => line.as_ref() != Some(*found),
         };
-        let mut after = Vec::new();
-        for line in before {
-            if !unwanted(line)? {
-                after.push(line.clone());
-            }
-        }
-        Ok(match before.len() - after.len() {
+        let after: Vec<String> = before.iter().filter(stays).cloned().collect();
+        match before.len() - after.len() {
             0 => None,
             1 => Some(("remove a line".into(), after)),
             n => Some((format!("remove {n} lines"), after)),
-        })
+        }
     }
 }
 
@@ -176,7 +179,22 @@ impl Module for Lineinfile {
   regexp: '^wso2carbon\s+soft\s+nofile'
   line: wso2carbon soft nofile 65536
 "#;
+    const ALIASES: &'static [(&'static str, &'static str)] = &[("dest", "path"), ("name", "path")];
     type Change = Change;
+
+    fn review(&self, review: &mut Review<'_>) {
+        review.absolute("path", self.path.as_path());
+        review.hear(Some("regexp"), self.regexp());
+        review.hear(None, self.place());
+        review.hear(Some("validate"), placed::validator(self.validate.as_deref()));
+        match self.state {
+            State::Present => self.review_present(review),
+            State::Absent if self.line.is_none() && self.regexp.is_none() => {
+                review.push(Fault::new("`state: absent` needs `line` or `regexp`"));
+            }
+            State::Absent => {}
+        }
+    }
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         self.edited().check(system, &|before| self.edit(before))

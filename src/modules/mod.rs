@@ -35,6 +35,8 @@ pub enum Brings {
     Files,
     /// `pack` names an archive on the controller and `member` a file in it; they become `content`.
     Member,
+    /// `var` is an expression, without braces; what it gives becomes `value`.
+    Value,
 }
 
 /// One kind of task.
@@ -46,7 +48,13 @@ pub trait Module: DeserializeOwned {
     /// The manual's example, as YAML of one task; a test parses it.
     const EXAMPLE: &'static str;
     const BRINGS: Brings = Brings::Nothing;
+    /// Other names of parameters, each with the one that `review` uses.
+    const ALIASES: &'static [(&'static str, &'static str)] = &[];
     type Change: Display;
+
+    /// Gathers what is wrong with the parameters, whatever the host is like. Asked before anything is touched, so
+    /// it never sees a host. Of what the controller brings, only that it was asked for is known then.
+    fn review(&self, _: &mut Review<'_>) {}
 
     /// What separates this host from what the task asks for. Empty means nothing does.
     fn check(&self, system: &System) -> Result<Vec<Self::Change>>;
@@ -99,8 +107,8 @@ pub struct Entry {
     pub brings: Brings,
     /// The names of its parameters.
     pub parameters: fn() -> &'static [&'static str],
-    /// Parameters to a module; the error says which parameter is wrong.
-    pub prepare: fn(Value) -> std::result::Result<Box<dyn Ready>, String>,
+    /// Parameters to a module, or all that is wrong with them.
+    pub prepare: fn(&Value) -> std::result::Result<Box<dyn Ready>, Faults>,
 }
 
 impl<M: Module> Ready for M {
@@ -173,17 +181,17 @@ macro_rules! modules {
             example: <$file::$type as Module>::EXAMPLE,
             brings: <$file::$type as Module>::BRINGS,
             parameters: fields::of::<$file::$type>,
-            prepare: |params| {
-                serde_json::from_value::<$file::$type>(params)
-                    .map(|m| Box::new(m) as Box<dyn Ready>)
-                    .map_err(|e| e.to_string())
-            },
+            prepare: given::prepare::<$file::$type>,
         }),*];
     };
 }
 
+mod fault;
 mod fields;
+mod given;
 mod shared;
+
+pub use fault::{Fault, Faults, Part, Review};
 
 modules! {
     apt::Apt,

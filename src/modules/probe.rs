@@ -4,7 +4,7 @@
 //! from before its first node is taken out until the end, and pays one short step for each reading.
 
 use super::shared::words::{Statuses, number, seconds};
-use super::{Kind, Module};
+use super::{Fault, Kind, Module, Review};
 use crate::system::{Question, Request, Result, Steady, System};
 use crate::wire::Failure;
 use serde::{Deserialize, Serialize};
@@ -72,11 +72,14 @@ probe:
 ";
     type Change = String;
 
-    fn check(&self, system: &System) -> Result<Vec<String>> {
+    fn review(&self, review: &mut Review<'_>) {
         if !(self.per_second > 0.0 && self.per_second <= 100.0) {
-            let message = format!("`per_second` is {}", self.per_second);
-            return Err(Failure::new(message).help("it is a number above 0, at most 100"));
+            let reason = "it is a number above 0, at most 100";
+            review.push(Fault::of("per_second", self.per_second, reason));
         }
+    }
+
+    fn check(&self, system: &System) -> Result<Vec<String>> {
         let tally = system.steady(&self.name, &self.steady())?;
         if self.last {
             system.unsteady(&self.name);

@@ -2,9 +2,8 @@
 
 use super::shared::attributes::Attributes;
 use super::shared::permissions::Permissions;
-use super::{Kind, Module};
+use super::{Fault, Kind, Module, Review};
 use crate::system::{Command, Result, System};
-use crate::wire::Failure;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -60,12 +59,18 @@ self_signed:
 ";
     type Change = Make;
 
-    fn check(&self, system: &System) -> Result<Vec<Make>> {
+    fn review(&self, review: &mut Review<'_>) {
+        review.absolute("key", self.key.as_path());
+        review.absolute("cert", self.cert.as_path());
         if self.names.is_empty() {
-            return Err(Failure::new(
-                "`names` is empty: a certificate needs at least one",
-            ));
+            review.push(Fault::of("names", "", "a certificate needs at least one"));
         }
+        for name in &self.names {
+            review.filled("names", name.as_str());
+        }
+    }
+
+    fn check(&self, system: &System) -> Result<Vec<Make>> {
         let why = self.trouble(system)?;
         Ok(Vec::from_iter(why.map(|why| Make { why })))
     }

@@ -1,7 +1,7 @@
 //! `service`: Ansible's other name for `systemd`; every host we run on has systemd.
 
 use super::systemd::{Change, Systemd};
-use super::{Kind, Module};
+use super::{Kind, Module, Review};
 use crate::system::{Result, System};
 use serde::Deserialize;
 
@@ -16,6 +16,10 @@ impl Module for Service {
     const ABOUT: &'static str = "the same as `systemd`";
     const EXAMPLE: &'static str = "service:\n  name: nginx\n  state: reloaded\n";
     type Change = Change;
+
+    fn review(&self, review: &mut Review<'_>) {
+        self.0.review(review);
+    }
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         self.0.check(system)

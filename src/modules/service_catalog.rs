@@ -8,7 +8,7 @@
 use super::shared::apim::{self, Login, Reply, SERVICES};
 use super::shared::words::{Words, seconds};
 use super::shared::yes;
-use super::{Kind, Module};
+use super::{Fault, Kind, Module, Review};
 use crate::system::{Result, System, host_of};
 use crate::wire::Failure;
 use serde::Deserialize;
@@ -113,14 +113,18 @@ no_log: true
 ";
     type Change = Service;
 
-    fn check(&self, system: &System) -> Result<Vec<Service>> {
-        let Wanted::Absent = self.state;
+    fn review(&self, review: &mut Review<'_>) {
+        review.web("url", &self.url);
         if self.host.is_some() != self.names.0.is_empty() {
-            return Err(
-                Failure::new("either `host` or `names` says which services are meant")
+            review.push(
+                Fault::new("either `host` or `names` says which services are meant")
                     .help("give one of the two; nothing means nothing here, not everything"),
             );
         }
+    }
+
+    fn check(&self, system: &System) -> Result<Vec<Service>> {
+        let Wanted::Absent = self.state;
         let mut services = self.services(system)?;
         services.retain(|service| self.means(service));
         self.unused(system, &services)?;

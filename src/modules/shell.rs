@@ -1,10 +1,10 @@
 //! `shell`: runs a line through the host's shell.
 
 use super::shared::program::{self, Guard};
-use super::{Kind, Module, shared};
+use super::{Kind, Module, Review, shared};
 use crate::system::{Command, Result, System};
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// For pipes and redirections; `command` is the safer choice for everything else, since nothing in
 /// a variable can become a second command there.
@@ -46,6 +46,12 @@ impl Module for Shell {
   creates: /var/backups/apim_db.sql.gz
 "#;
     type Change = String;
+
+    fn review(&self, review: &mut Review<'_>) {
+        review.filled("cmd", self.cmd.as_str());
+        review.absolute("chdir", self.chdir.as_deref());
+        review.absolute("executable", Path::new(&self.executable));
+    }
 
     fn check(&self, system: &System) -> Result<Vec<String>> {
         Ok(match self.guard().is_open(system)? {

@@ -1,6 +1,6 @@
 //! `stat`: what a path is, for tasks that decide by it.
 
-use super::{Kind, Module, shared};
+use super::{Kind, Module, Review, shared};
 use crate::system::{FileKind, Meta, Result, System};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -75,7 +75,12 @@ impl Module for Stat {
     const KIND: Kind = Kind::Look;
     const ABOUT: &'static str = "what a path is, for tasks that decide by it";
     const EXAMPLE: &'static str = "stat:\n  path: \"{{ apim_home }}/bin/api-manager.sh\"\n";
+    const ALIASES: &'static [(&'static str, &'static str)] = &[("dest", "path"), ("name", "path")];
     type Change = String;
+
+    fn review(&self, review: &mut Review<'_>) {
+        review.absolute("path", self.path.as_path());
+    }
 
     fn check(&self, system: &System) -> Result<Vec<String>> {
         let path = match self.follow {

@@ -1,9 +1,8 @@
 //! `systemd`: a unit in the state that is asked for.
 
 use super::shared::unit::{self, Unit};
-use super::{Kind, Module};
+use super::{Fault, Kind, Module, Review};
 use crate::system::{Result, System};
-use crate::wire::Failure;
 use serde::Deserialize;
 use std::cell::Cell;
 use std::fmt;
@@ -90,6 +89,23 @@ impl Module for Systemd {
         "systemd:\n  name: nginx\n  state: started\n  enabled: true\n  daemon_reload: true\n";
     type Change = Change;
 
+    fn review(&self, review: &mut Review<'_>) {
+        match &self.name {
+            Some(name) if name.chars().any(char::is_whitespace) || name.is_empty() => {
+                review.push(Fault::of("name", name, "it is no name of a unit"));
+            }
+            Some(_) => {}
+            None if self.state.is_some() || self.enabled.is_some() || self.masked.is_some() => {
+                review.push(Fault::new("it needs the `name` of a unit for this"));
+            }
+            None if !self.daemon_reload => review.push(
+                Fault::new("it says nothing to do")
+                    .help("give the `name` of a unit and its `state`, or `daemon_reload: true`"),
+            ),
+            None => {}
+        }
+    }
+
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         let Some(name) = &self.name else {
             return self.check_without_a_unit(system);
@@ -167,11 +183,6 @@ impl Systemd {
 
     /// A unit that systemd never loaded is read when it is first asked for; only loaded ones go stale.
     fn check_without_a_unit(&self, system: &System) -> Result<Vec<Change>> {
-        if self.state.is_some() || self.enabled.is_some() || self.masked.is_some() {
-            return Err(Failure::new(
-                "`systemd` needs the `name` of a unit for this",
-            ));
-        }
         let every = crate::system::Command::new([
             "systemctl",
             "show",

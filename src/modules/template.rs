@@ -5,8 +5,8 @@
 use super::shared::attributes::Attributes;
 use super::shared::content::{self, Source};
 use super::shared::permissions::Permissions;
-use super::shared::placed::{Change, Placed, Rules};
-use super::{Brings, Kind, Module, shared};
+use super::shared::placed::{self, Change, Placed, Rules};
+use super::{Brings, Fault, Kind, Module, Review, shared};
 use crate::system::{Result, System};
 use crate::wire::{Content, Failure};
 use serde::Deserialize;
@@ -35,7 +35,7 @@ impl Template {
     fn placed(&self) -> Result<Placed<'_>> {
         let content = self.content.as_ref().ok_or_else(|| {
             let name = self.src.as_deref().unwrap_or("the template");
-            Failure::new(format!("{name} was not rendered")).help("give `src`, a template's name")
+            Failure::new(format!("{name} was not rendered"))
         })?;
         Ok(Placed {
             dest: self.dest.clone(),
@@ -66,6 +66,14 @@ impl Module for Template {
 "#;
     const BRINGS: Brings = Brings::Template;
     type Change = Change;
+
+    fn review(&self, review: &mut Review<'_>) {
+        review.absolute("dest", self.dest.as_path());
+        if self.src.is_none() && self.content.is_none() {
+            review.push(Fault::new("`template` needs `src`, a template's name"));
+        }
+        review.hear(Some("validate"), placed::validator(self.validate.as_deref()));
+    }
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         system.note("dest", self.dest.display().to_string());

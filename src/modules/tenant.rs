@@ -9,7 +9,7 @@ use super::shared::patience::{Attempt, insist};
 use super::shared::soap;
 use super::shared::words::seconds;
 use super::shared::yes;
-use super::{Kind, Module};
+use super::{Fault, Kind, Module, Review};
 use crate::system::{Result, System};
 use crate::wire::Failure;
 use serde::{Deserialize, Serialize};
@@ -123,8 +123,21 @@ no_log: true
 ";
     type Change = Change;
 
+    fn review(&self, review: &mut Review<'_>) {
+        review.web("url", &self.url);
+        review.filled("domain", self.domain.as_str());
+        if self.domain == SUPER_TENANT {
+            let reason = "it is not a tenant to be made or deactivated";
+            review.push(Fault::of("domain", &self.domain, reason));
+        }
+        if self.state == Wanted::Present && self.admin_password.is_none() {
+            review.push(Fault::new(
+                "`admin_password` is missing: a tenant is made with an administrator",
+            ));
+        }
+    }
+
     fn check(&self, system: &System) -> Result<Vec<Change>> {
-        self.validate()?;
         let domain = self.domain.clone();
         let standing = self.standing(system)?;
         if let Ok(word) = serde_json::to_value(standing) {
@@ -159,20 +172,6 @@ no_log: true
 }
 
 impl Tenant {
-    fn validate(&self) -> Result<()> {
-        if self.domain == SUPER_TENANT {
-            return Err(Failure::new(format!(
-                "`{SUPER_TENANT}` is not a tenant to be made or deactivated"
-            )));
-        }
-        if self.state == Wanted::Present && self.admin_password.is_none() {
-            return Err(Failure::new(
-                "`admin_password` is missing: a tenant is made with an administrator",
-            ));
-        }
-        Ok(())
-    }
-
     fn standing(&self, system: &System) -> Result<Standing> {
         let request = soap::request(
             &self.login(),

@@ -1,6 +1,6 @@
 //! `toml`: single keys of a TOML file; comments and order stay.
 
-use super::{Kind, Module};
+use super::{Kind, Module, Review};
 use crate::system::{Result, System};
 use crate::wire::Failure;
 use indexmap::IndexMap;
@@ -50,6 +50,16 @@ toml:
   remove: [apim.analytics]
 ";
     type Change = Edit;
+
+    fn review(&self, review: &mut Review<'_>) {
+        review.absolute("path", self.path.as_path());
+        for key in self.set.keys() {
+            review.hear(Some("set"), parts(key));
+        }
+        for key in &self.remove {
+            review.hear(Some("remove"), parts(key));
+        }
+    }
 
     fn check(&self, system: &System) -> Result<Vec<Edit>> {
         let before = self.read(system)?;

@@ -9,7 +9,7 @@
 
 use super::shared::content::{self, Source};
 use super::shared::permissions::Permissions;
-use super::{Brings, Kind, Module};
+use super::{Brings, Fault, Kind, Module, Review};
 use crate::system::{Choice, FileKind, Meta, Owner, Result, System, Thing, ThingKind, Things, hex};
 use crate::wire::{Content, Failure};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -114,10 +114,7 @@ impl Unarchive {
         match (&self.content, &self.src) {
             (Some(content @ Content::Blob { .. }), _) => Ok(Source::Sent(content)),
             (None, Some(src)) if self.remote_src => Ok(Source::Host(src)),
-            (Some(Content::Text(_)), _) => Err(Failure::new("text is no archive")),
-            _ => Err(Failure::new("`unarchive` has nothing to unpack").help(
-                "give `src`, an archive on the controller; on the host with `remote_src: true`",
-            )),
+            _ => Err(Failure::new("`unarchive` was not brought its archive")),
         }
     }
 
@@ -307,6 +304,26 @@ impl Module for Unarchive {
 "#;
     const BRINGS: Brings = Brings::File;
     type Change = Change;
+
+    fn review(&self, review: &mut Review<'_>) {
+        review.absolute("dest", self.dest.as_path());
+        match (&self.src, &self.content) {
+            (None, None) => review.push(Fault::new("`unarchive` has nothing to unpack").help(
+                "give `src`, an archive on the controller; on the host with `remote_src: true`",
+            )),
+            (_, Some(Content::Text(_))) => review.push(Fault::new("text is no archive")),
+            (Some(src), _) if self.remote_src => review.absolute("src", src.as_path()),
+            _ => {}
+        }
+        for (parameter, texts) in [
+            ("include", &self.include),
+            ("exclude", &self.exclude),
+            ("keep", &self.keep),
+            ("once", &self.once),
+        ] {
+            review.hear(Some(parameter), globs(parameter, texts));
+        }
+    }
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         system.note("dest", self.dest.display().to_string());

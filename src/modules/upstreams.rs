@@ -9,7 +9,7 @@ use super::shared::permissions::Permissions;
 use super::shared::placed::{Change, Placed, Rules};
 use super::shared::rotation::Drains;
 use super::shared::{haproxy, nginx};
-use super::{Brings, Kind, Module};
+use super::{Brings, Fault, Kind, Module, Review};
 use crate::system::{Result, System};
 use crate::wire::{Content, Failure};
 use serde::Deserialize;
@@ -36,7 +36,7 @@ impl Upstreams {
     fn wanted(&self, system: &System) -> Result<Content> {
         let name = self.src.as_deref().unwrap_or("the list");
         let content = self.content.as_ref().ok_or_else(|| {
-            Failure::new(format!("{name} was not rendered")).help("give `src`, a template's name")
+            Failure::new(format!("{name} was not rendered"))
         })?;
         let bytes = content::bytes(&Source::Sent(content), system)?;
         let text = String::from_utf8(bytes)
@@ -86,6 +86,14 @@ impl Module for Upstreams {
 "#;
     const BRINGS: Brings = Brings::Template;
     type Change = Change;
+
+    fn review(&self, review: &mut Review<'_>) {
+        review.absolute("dest", self.dest.as_path());
+        review.filled("cluster", self.cluster.as_str());
+        if self.src.is_none() && self.content.is_none() {
+            review.push(Fault::new("`upstreams` needs `src`, a template's name"));
+        }
+    }
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         let content = self.wanted(system)?;

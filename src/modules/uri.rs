@@ -2,7 +2,7 @@
 
 use super::shared::patience::{Attempt, insist};
 use super::shared::words::{Statuses, percent, seconds};
-use super::{Kind, Module};
+use super::{Fault, Kind, Module, Review};
 use crate::system::{Request, Result, System, tail};
 use crate::wire::Failure;
 use serde::Deserialize;
@@ -84,6 +84,11 @@ fn half_a_minute() -> Duration {
     Duration::from_secs(30)
 }
 
+/// Of RFC 9110, and PATCH of RFC 5789. CONNECT opens a tunnel, which is no question.
+const METHODS: &[&str] = &[
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE",
+];
+
 /// Kept of an answer, in bytes.
 const KEPT: u64 = 8 << 20;
 
@@ -108,7 +113,23 @@ uri:
   return_content: true
   retry_for: 120
 ";
+    const ALIASES: &'static [(&'static str, &'static str)] =
+        &[("user", "url_username"), ("password", "url_password")];
     type Change = String;
+
+    fn review(&self, review: &mut Review<'_>) {
+        review.web("url", &self.url);
+        let method = self.method.to_uppercase();
+        if !METHODS.contains(&method.as_str()) {
+            review.push(Fault::of("method", &self.method, "").one_of(METHODS));
+        }
+        let statuses = self.status_code.0.iter();
+        for status in statuses.filter(|status| !(100..=599).contains(*status)) {
+            review.push(Fault::of("status_code", status, "an HTTP status is from 100 to 599"));
+        }
+        review.hear(Some("address"), self.address());
+        review.hear(Some("body"), self.encoded());
+    }
 
     fn check(&self, system: &System) -> Result<Vec<String>> {
         let request = self.request()?;

@@ -1,11 +1,12 @@
 //! `user`: a local user, with its groups, home and shell.
 
-use super::{Kind, Module, shared};
+use super::{Kind, Module, Review, shared};
 use crate::system::{Command, Result, System, User as Found};
 use crate::wire::Failure;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 use std::fmt;
+use std::path::Path;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -236,6 +237,16 @@ impl Module for User {
   system: true
 "#;
     type Change = Change;
+
+    fn review(&self, review: &mut Review<'_>) {
+        review.account("name", self.name.as_str());
+        review.account("group", self.group.as_deref());
+        for group in self.groups.iter().flatten() {
+            review.account("groups", group.as_str());
+        }
+        review.absolute("home", self.home.as_deref().map(Path::new));
+        review.absolute("shell", self.shell.as_deref().map(Path::new));
+    }
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         system.note("name", self.name.clone());

@@ -3,7 +3,7 @@
 use super::shared::log::pattern;
 use super::shared::patience::{Patience, spoken};
 use super::shared::words::seconds;
-use super::{Kind, Module};
+use super::{Fault, Kind, Module, Review};
 use crate::system::{Result, System};
 use crate::wire::Failure;
 use regex::bytes::Regex;
@@ -73,13 +73,33 @@ impl Module for WaitFor {
     const EXAMPLE: &'static str = "wait_for:\n  port: 9443\n  timeout: 600\n  sleep: 2\n";
     type Change = String;
 
+    fn review(&self, review: &mut Review<'_>) {
+        if self.state == State::Drained {
+            review.push(Fault::new("`wait_for` does not support `state: drained`").help(
+                "`state: stopped` waits until the port is closed; `instance` waits until a service is gone",
+            ));
+        }
+        match (self.port, &self.path) {
+            (Some(_), Some(_)) => review.push(
+                Fault::new("`wait_for` takes `port` or `path`, not both").help("write two tasks"),
+            ),
+            (None, None) if self.search_regex.is_some() => {
+                review.push(Fault::new("`search_regex` needs a `port` or a `path` to look at"));
+            }
+            (None, None) if !review.is_given("timeout") => review.push(
+                Fault::new("`wait_for` has nothing to wait for")
+                    .help("give `port` or `path`; a `timeout` alone is a pause"),
+            ),
+            (Some(0), None) => review.push(Fault::of("port", 0, "a port is from 1 to 65535")),
+            _ => {}
+        }
+        review.filled("host", self.host.as_str());
+        review.absolute("path", self.path.as_deref());
+        review.hear(Some("search_regex"), self.wanted());
+    }
+
     fn check(&self, system: &System) -> Result<Vec<String>> {
-        self.is_sensible()?;
-        let wanted = self
-            .search_regex
-            .as_deref()
-            .map(bytes_pattern)
-            .transpose()?;
+        let wanted = self.wanted()?;
         Patience::new(system, self.delay).rest(self.delay);
         let patience = Patience::new(system, self.timeout);
         if self.port.is_none() && self.path.is_none() {
@@ -103,17 +123,9 @@ impl Module for WaitFor {
 }
 
 impl WaitFor {
-    fn is_sensible(&self) -> Result<()> {
-        if self.state == State::Drained {
-            return Err(Failure::new("`wait_for` does not support `state: drained`")
-                .help("`state: stopped` waits until the port is closed; `instance` waits until a service is gone"));
-        }
-        if self.port.is_some() && self.path.is_some() {
-            return Err(
-                Failure::new("`wait_for` takes `port` or `path`, not both").help("write two tasks")
-            );
-        }
-        Ok(())
+    fn wanted(&self) -> Result<Option<Regex>> {
+        let wanted = self.search_regex.as_deref();
+        wanted.map(bytes_pattern).transpose()
     }
 
     fn wants_it(&self) -> bool {

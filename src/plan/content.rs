@@ -36,6 +36,7 @@ pub trait Files: Sync {
 }
 
 pub(super) struct Bringing<'a> {
+    pub module: &'static str,
     pub files: &'a dyn Files,
     pub role: Option<&'a Role>,
     pub scope: &'a Scope<'a>,
@@ -55,6 +56,7 @@ impl Bringing<'_> {
             Brings::File => self.file(params),
             Brings::Files => self.each_file(params),
             Brings::Member => self.member(params),
+            Brings::Value => self.value(params),
         }
     }
 
@@ -71,6 +73,9 @@ impl Bringing<'_> {
         let remote = params.get("remote_src").and_then(Value::as_bool) == Some(true);
         if let Some(Value::String(text)) = params.get("content") {
             let content = as_value(&Content::Text(text.clone()));
+            if params.contains_key("src") {
+                return Err(self.either_content_or_src());
+            }
             params.insert("content".into(), content);
             return Ok(());
         }
@@ -94,6 +99,22 @@ impl Bringing<'_> {
         } else {
             params.insert("content".into(), self.content(&found, &name, &span)?);
         }
+        Ok(())
+    }
+
+    fn either_content_or_src(&self) -> Unresolved {
+        Problem::new(format!("`{}` takes `src` or `content`, not both", self.module))
+            .at(&self.span("content"))
+            .help("write a task for each")
+            .into()
+    }
+
+    fn value(&self, params: &mut Map<String, Value>) -> Result<(), Unresolved> {
+        let Some(expression) = text_of(params, "var") else {
+            return Ok(());
+        };
+        let value = self.scope.expressed(&expression, &self.span("var"))?;
+        params.insert("value".into(), value);
         Ok(())
     }
 

@@ -5,8 +5,8 @@ use super::place::{Place, known_host, said_become};
 use super::state::HostState;
 use super::verdict;
 use super::world::World;
-use crate::modules;
-use crate::playbook::{Action as Written, Loop, Task};
+use crate::modules::{self, Entry, Faults};
+use crate::playbook::{self, Action as Written, Loop, Task};
 use crate::source::{Node, Problem, Span, Yaml, nearest};
 use crate::vars::{Layer, Scope, Unresolved};
 use crate::wire::{Action, Mode, Step};
@@ -231,15 +231,32 @@ impl Stepping<'_> {
         // Ansible's `omit`: a parameter that was given as nothing was not given.
         params.retain(|_, value| !value.is_null());
         Bringing {
+            module: entry.name,
             files: self.world.files,
             role: self.task.role.as_deref(),
             scope,
             written,
         }
         .prepare(entry.brings, &mut params)?;
-        (entry.prepare)(Value::Object(params.clone()))
-            .map_err(|error| bad_params(entry, written, &error))?;
-        Ok(call(entry.name, params))
+        let params = Value::Object(params);
+        match (entry.prepare)(&params) {
+            Ok(_) => Ok(Action::Call {
+                module: entry.name.to_owned(),
+                params,
+            }),
+            Err(faults) => Err(self.refused_params(entry, written, faults)),
+        }
+    }
+
+    fn refused_params(&self, module: &Entry, written: &Node, faults: Faults) -> Unresolved {
+        let faults = faults.0.into_iter().map(|fault| match self.is_hidden(self.over) {
+            true => fault.hidden(),
+            false => fault,
+        });
+        let problems = faults.map(|fault| playbook::refused(module, written, &fault));
+        Problem::all(problems)
+            .unwrap_or_else(|| Problem::new("these parameters are refused").at(&written.span))
+            .into()
     }
 
     fn assert(
@@ -395,22 +412,6 @@ fn call(module: &str, params: Map<String, Value>) -> Action {
         module: module.to_owned(),
         params: Value::Object(params),
     }
-}
-
-fn bad_params(entry: &modules::Entry, written: &Node, error: &str) -> Unresolved {
-    let named = written.as_map().and_then(|map| {
-        map.entries
-            .iter()
-            .find(|e| error.contains(&format!("`{}`", e.key)))
-    });
-    let span = named.map_or(&written.span, |e| &e.key_span);
-    Problem::new(format!("`{}`: {error}", entry.name))
-        .at(span)
-        .help(format!(
-            "`apim-deploy modules {}` shows its parameters and an example",
-            entry.name
-        ))
-        .into()
 }
 
 fn environment(scope: &Scope<'_>, nodes: &[Node]) -> Result<Vec<(String, String)>, Unresolved> {

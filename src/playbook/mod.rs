@@ -13,7 +13,7 @@ mod read;
 mod role;
 mod task;
 
-pub use params::names as parameters;
+pub use params::{names as parameters, refused};
 pub use pattern::{GroupRule, Groups, Pattern};
 
 use crate::source::{File, Library, Node, Result, Span};

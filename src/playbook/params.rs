@@ -1,8 +1,8 @@
 //! A module's parameters as a task writes them: the mapping form, or one line of a command.
 
-use super::read::{Reader, literal};
+use super::read::{Reader, is_template, literal};
 use super::task::Around;
-use crate::modules::{self, Brings};
+use crate::modules::{self, Brings, Fault, Part};
 use crate::source::{Entry, Mapping, Node, Problem, Yaml, nearest};
 
 /// Parameters that the controller takes away before the step is sent.
@@ -13,6 +13,7 @@ const fn brought(brings: Brings) -> &'static [&'static str] {
         Brings::File => &["content", "remote_src", "src"],
         Brings::Files => &["files"],
         Brings::Member => &["member", "pack"],
+        Brings::Value => &["var"],
     }
 }
 
@@ -23,6 +24,7 @@ fn is_ours(module: &modules::Entry, name: &str) -> bool {
         Brings::Template | Brings::Member => name == "content",
         Brings::File => name == "tree",
         Brings::Files => false,
+        Brings::Value => name == "value",
     }
 }
 
@@ -53,14 +55,77 @@ pub fn read(
     {
         map.entries.push(entry.clone());
     }
+    let known = reader.problems.len();
     known_names(reader, &map, module);
     quoted_mode(reader, &map);
     templates_exist(reader, &map, module, around);
-    Node {
+    let node = Node {
         value: Yaml::Map(map),
         span: call.value.span.clone(),
         tag: None,
+    };
+    if reader.problems.len() == known {
+        plain_values(reader, &node, module);
     }
+    node
+}
+
+/// What is written in plain words can be judged now, whether or not the task will ever run.
+fn plain_values(reader: &mut Reader, written: &Node, module: &modules::Entry) {
+    if !is_plain(written) || matches!(module.brings, Brings::Files | Brings::Member) {
+        return;
+    }
+    let mut params = written.to_value();
+    if let Some(params) = params.as_object_mut() {
+        params.retain(|_, value| !value.is_null());
+    }
+    let faults = (module.prepare)(&params).err().unwrap_or_default();
+    for fault in faults.0 {
+        reader.problems.push(refused(module, written, &fault));
+    }
+}
+
+fn is_plain(node: &Node) -> bool {
+    let value = match &node.value {
+        Yaml::Text(text) => !is_template(text),
+        Yaml::List(items) => items.iter().all(is_plain),
+        Yaml::Map(map) => map.entries.iter().all(|entry| is_plain(&entry.value)),
+        _ => true,
+    };
+    value && node.tag.is_none()
+}
+
+/// A mistake among parameters, at its place in the task.
+pub fn refused(module: &modules::Entry, written: &Node, fault: &Fault) -> Problem {
+    let choices = fault.choices.iter().map(String::as_str);
+    let help = match (nearest(fault.word(), choices), &fault.help) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, Some(help)) => help.clone(),
+        (None, None) => format!(
+            "`apim-deploy modules {}` shows its parameters and an example",
+            module.name
+        ),
+    };
+    Problem::new(fault.said(module.name))
+        .at(&place_of(written, &fault.path).span)
+        .because(fault.reason.as_str())
+        .help(help)
+}
+
+/// As deep as the task itself goes; a template may give more.
+fn place_of<'n>(written: &'n Node, path: &[Part]) -> &'n Node {
+    let mut node = written;
+    for part in path {
+        let inner = match part {
+            Part::Key(key) => node.as_map().and_then(|map| map.get(key)),
+            Part::At(at) => node.as_list().and_then(|list| list.get(*at)),
+        };
+        match inner {
+            Some(inner) => node = inner,
+            None => break,
+        }
+    }
+    node
 }
 
 fn written(reader: &mut Reader, call: &Entry, module: &modules::Entry) -> Mapping {
@@ -203,7 +268,7 @@ mod tests {
             example: "put:\n  dest: /a\n",
             brings,
             parameters: || &["cmd", "dest", "mode"],
-            prepare: |_| Err(String::new()),
+            prepare: |_| Err(modules::Faults::default()),
         }
     }
 

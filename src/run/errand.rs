@@ -137,6 +137,8 @@ pub fn failure_of(problem: &Problem) -> Failure {
     if !problem.reason.is_empty() {
         failure = failure.detail([problem.reason.clone()]);
     }
+    let more = problem.more.iter().map(|also| also.message.clone());
+    failure = failure.detail(more);
     match &problem.help {
         Some(help) => failure.help(help.clone()),
         None => failure,

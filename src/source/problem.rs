@@ -20,6 +20,8 @@ pub struct Problem {
     pub also: Vec<(Span, String)>,
     /// Where the same mistake stands again.
     pub elsewhere: Vec<Span>,
+    /// Other mistakes that were found with it; each is told on its own.
+    pub more: Vec<Problem>,
 }
 
 impl Problem {
@@ -31,7 +33,16 @@ impl Problem {
             help: None,
             also: Vec::new(),
             elsewhere: Vec::new(),
+            more: Vec::new(),
         }
+    }
+
+    /// Several mistakes that travel as one.
+    pub fn all(problems: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut problems = problems.into_iter();
+        let mut first = problems.next()?;
+        first.more.extend(problems);
+        Some(first)
     }
 
     #[must_use]
@@ -142,7 +153,15 @@ impl Problems {
     }
 
     /// The same mistake seen from several hosts, loops or places is one mistake: the first place stands for all.
-    pub fn push(&mut self, problem: Problem) {
+    pub fn push(&mut self, mut problem: Problem) {
+        let more = std::mem::take(&mut problem.more);
+        self.push_one(problem);
+        for problem in more {
+            self.push(problem);
+        }
+    }
+
+    fn push_one(&mut self, problem: Problem) {
         match self.0.iter_mut().find(|p| p.message == problem.message) {
             None => self.0.push(problem),
             Some(known) if known.span == problem.span => {}
@@ -208,7 +227,9 @@ impl Problems {
 
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Self {
-        Self(vec![problem])
+        let mut problems = Self::new();
+        problems.push(problem);
+        problems
     }
 }
 

@@ -95,6 +95,7 @@ impl Fault {
             help: self.help,
             also: vec![],
             elsewhere: vec![],
+            more: vec![],
         }
     }
 

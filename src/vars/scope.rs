@@ -113,6 +113,11 @@ impl<'a> Scope<'a> {
         })
     }
 
+    /// What an expression without braces gives; `span` is where it stands.
+    pub fn expressed(&self, text: &str, span: &Span) -> Result<Value, Unresolved> {
+        plain(&self.expression(text, text, 0, span)?, Some(span))
+    }
+
     /// A template file, rendered.
     pub fn file(&self, file: &Arc<File>) -> Result<String, Unresolved> {
         let whole = Span::new(file, 0..file.text.len());

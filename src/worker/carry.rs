@@ -295,7 +295,7 @@ fn changed_when(step: &Step, changes: Vec<String>, excused: Option<String>) -> O
 fn prepare(module: &str, params: &Value) -> std::result::Result<Box<dyn Ready>, Failure> {
     let entry = modules::find(module)
         .ok_or_else(|| Failure::new(format!("there is no module `{module}`")))?;
-    (entry.prepare)(params.clone()).map_err(|e| Failure::new(format!("`{module}`: {e}")))
+    (entry.prepare)(params).map_err(|faults| faults.failure(module))
 }
 
 /// A handler with a loop is several steps with one key: the debt is settled by the last of them.

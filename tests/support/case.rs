@@ -109,10 +109,9 @@ impl Stage {
         let host = tempfile::tempdir().map_err(|e| e.to_string())?;
         tree::plant(&case.given, host.path());
         let blobs = packed(std::mem::take(&mut case.blobs), &mut case.params);
-        let module = (entry.prepare)(case.params.clone()).or_else(|why| {
-            // Parameters that a module refuses are a failure like any other.
-            Ok::<_, String>(Box::new(Refusing(why)) as Box<dyn Ready>)
-        })?;
+        // Parameters that a module refuses are a failure like any other.
+        let module = (entry.prepare)(&case.params)
+            .unwrap_or_else(|faults| Box::new(Refusing(faults.failure(module))));
         Ok(Self {
             case,
             module,
@@ -246,7 +245,7 @@ impl Said {
 }
 
 /// A module whose parameters were refused.
-struct Refusing(String);
+struct Refusing(Failure);
 
 impl Ready for Refusing {
     fn kind(&self) -> Kind {
@@ -254,7 +253,7 @@ impl Ready for Refusing {
     }
 
     fn look(&self, _: &System) -> Result<Found<'_>, Failure> {
-        Err(Failure::new(self.0.clone()))
+        Err(self.0.clone())
     }
 }
 

@@ -9,9 +9,9 @@ pub fn check(entry: &Entry) -> Result<(), String> {
         serde_yaml::from_str(entry.example).map_err(|e| e.to_string())?;
     let params = task.get(entry.name).ok_or("it does not use the module")?;
     let params = params.as_object().cloned().unwrap_or_default();
-    (entry.prepare)(Value::Object(sent(entry, params)))
+    (entry.prepare)(&Value::Object(sent(entry, params)))
         .map(drop)
-        .map_err(|e| format!("refused: {e}"))
+        .map_err(|faults| format!("refused: {}", faults.failure(entry.name)))
 }
 
 /// What the controller makes of parameters as people write them.
@@ -21,7 +21,7 @@ fn sent(entry: &Entry, mut params: Map<String, Value>) -> Map<String, Value> {
         return Map::new();
     }
     match entry.brings {
-        Brings::Nothing => {}
+        Brings::Nothing | Brings::Value => {}
         // `src` stays, for messages.
         Brings::Template => {
             params.insert("content".into(), json!({"text": "rendered"}));

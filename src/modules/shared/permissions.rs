@@ -1,6 +1,6 @@
 //! Permission bits as people write them: `"0640"`, or `u=rw,g=r,o=`.
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
 /// What a `mode` parameter asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,15 +104,11 @@ impl Visitor<'_> for Written {
     type Value = Permissions;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("permissions as text, such as \"0640\" or u=rw,g=r,o=")
+        f.write_str("four octal digits as text, such as \"0640\", or u=rw,g=r,o=")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Permissions, E> {
-        Permissions::parse(text).ok_or_else(|| {
-            E::custom(format!(
-                "`{text}` is no mode; write four octal digits such as \"0640\", or u=rw,g=r,o="
-            ))
-        })
+        Permissions::parse(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
     }
 
     /// YAML drops the leading zero of 0640 or reads it as octal, depending on whom you ask.
@@ -122,7 +118,7 @@ impl Visitor<'_> for Written {
             _ => "0640".to_owned(),
         };
         Err(E::custom(format!(
-            "the mode {number} is a number; write it as text: \"{written}\""
+            "it is a number; write it as text: \"{written}\""
         )))
     }
 

@@ -117,16 +117,9 @@ impl Placed<'_> {
 
 /// Asks the task's own command whether the file at the real path `path` may take its place.
 pub fn validate(system: &System, command: Option<&str>, path: &Path) -> Result<()> {
-    let Some(command) = command else {
+    let Some((command, words)) = validator(command)? else {
         return Ok(());
     };
-    let words = super::program::split(command)?;
-    if !words.iter().any(|word| word.contains("%s")) {
-        return Err(
-            Failure::new(format!("`validate: {command}` never names the file"))
-                .help("write `%s` where the path of the new file belongs"),
-        );
-    }
     let path = path.display().to_string();
     let words = words.iter().map(|word| word.replace("%s", &path));
     system.expect(&Command::new(words)).map(drop).map_err(|e| {
@@ -135,6 +128,21 @@ pub fn validate(system: &System, command: Option<&str>, path: &Path) -> Result<(
         ));
         refused.detail(std::iter::once(e.message).chain(e.detail))
     })
+}
+
+/// The task's own command, and its words.
+pub fn validator(command: Option<&str>) -> Result<Option<(&str, Vec<String>)>> {
+    let Some(command) = command else {
+        return Ok(None);
+    };
+    let words = super::program::split(command)?;
+    match words.iter().any(|word| word.contains("%s")) {
+        true => Ok(Some((command, words))),
+        false => Err(
+            Failure::new(format!("`validate: {command}` never names the file"))
+                .help("write `%s` where the path of the new file belongs"),
+        ),
+    }
 }
 
 impl fmt::Display for Change {

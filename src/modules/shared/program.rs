@@ -53,8 +53,9 @@ impl Guard<'_> {
 pub fn split(line: &str) -> Result<Vec<String>> {
     match shlex::split(line) {
         Some(words) if !words.is_empty() => Ok(words),
-        Some(_) => Err(Failure::new("the command is empty")),
-        None => Err(Failure::new(format!("a quote is never closed in: {line}"))),
+        Some(_) => Err(Failure::new("the command is empty").help("name a program")),
+        None => Err(Failure::new(format!("a quote is never closed in: {line}"))
+            .help("close it, or write the words as a list in `argv`, where quotes mean nothing")),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 pub struct Words(pub Vec<String>);
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "a name or a list of names")]
+#[serde(untagged, expecting = "it takes a name or a list of names")]
 enum Written {
     One(String),
     Many(Vec<String>),
@@ -16,6 +16,13 @@ enum Written {
 impl<'de> Deserialize<'de> for Words {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = match Written::deserialize(deserializer)? {
+            // A list may turn out to hold nothing; a name may not.
+            Written::One(text) if text.trim().is_empty() => {
+                return Err(serde::de::Error::invalid_value(
+                    serde::de::Unexpected::Str(&text),
+                    &"a name or a list of names",
+                ));
+            }
             Written::One(text) => text.split(',').map(ToOwned::to_owned).collect(),
             Written::Many(list) => list,
         };
@@ -34,7 +41,7 @@ impl<'de> Deserialize<'de> for Words {
 pub struct Statuses(pub Vec<u16>);
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "an HTTP status or a list of them")]
+#[serde(untagged, expecting = "it takes an HTTP status or a list of them")]
 enum WrittenStatuses {
     One(Number<u16>),
     Many(Vec<Number<u16>>),
@@ -66,7 +73,7 @@ impl std::fmt::Display for Statuses {
 
 /// A number, also as text: what a template or a command line gave is text.
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "a number")]
+#[serde(untagged, expecting = "it takes a number")]
 enum Number<T> {
     Plain(T),
     Text(String),
@@ -79,7 +86,7 @@ impl<T: std::str::FromStr> Number<T> {
             Self::Text(text) => text
                 .trim()
                 .parse()
-                .map_err(|_| format!("`{text}` is no number that fits here")),
+                .map_err(|_| "it takes a number that is neither too large nor too small".to_owned()),
         }
     }
 }
@@ -92,7 +99,7 @@ pub fn seconds<'de, D: Deserializer<'de>>(
         .value()
         .map_err(serde::de::Error::custom)?;
     std::time::Duration::try_from_secs_f64(number)
-        .map_err(|_| serde::de::Error::custom(format!("{number} is no number of seconds")))
+        .map_err(|_| serde::de::Error::custom("it takes a number of seconds, 0 or more"))
 }
 
 /// A number, also as text; for `#[serde(deserialize_with)]`.

@@ -560,8 +560,15 @@ fn is_block(task: &Task) -> bool {
 fn says(step: &Step) -> Option<String> {
     match &step.action {
         Action::Call { module, params } if module == "debug" && !step.no_log => {
-            let msg = params.get("msg")?;
-            Some(msg.as_str().map_or_else(|| msg.to_string(), str::to_owned))
+            let told = |value: &Value| {
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned)
+            };
+            match params.get("var").and_then(Value::as_str) {
+                Some(var) => Some(format!("{var}: {}", told(params.get("value")?))),
+                None => Some(told(params.get("msg")?)),
+            }
         }
         _ => None,
     }
