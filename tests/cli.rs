@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "cli/arguments.rs"]
+mod arguments;
 #[expect(dead_code, reason = "made for tests/ssh.rs, which uses all of it")]
 #[path = "support/host.rs"]
 mod host;

@@ -198,7 +198,10 @@ impl<'a> Review<'a> {
         let Err(failure) = said else { return };
         let reason = failure.detail.last().cloned().unwrap_or_default();
         self.push(Fault {
-            path: parameter.map(|p| Part::Key(p.to_owned())).into_iter().collect(),
+            path: parameter
+                .map(|p| Part::Key(p.to_owned()))
+                .into_iter()
+                .collect(),
             message: failure.message,
             reason,
             help: failure.help,
@@ -209,10 +212,14 @@ impl<'a> Review<'a> {
     /// The worker's own folder is nobody's concern, so a path starts at the root.
     pub fn absolute<'p>(&mut self, parameter: &str, path: impl Into<Option<&'p Path>>) {
         if let Some(path) = path.into().filter(|path| !path.is_absolute()) {
-            let fault = Fault::of(parameter, path.display(), "a path on the host starts with `/`");
+            let fault = Fault::of(
+                parameter,
+                path.display(),
+                "a path on the host starts with `/`",
+            );
             self.push(match path.starts_with("~") {
                 true => fault.help("write the folder out: there is no `~` here"),
-                false => fault,
+                false => fault.help("write it in full, from `/` on"),
             });
         }
     }
@@ -248,10 +255,10 @@ impl<'a> Review<'a> {
 
     /// The name that the task uses.
     fn written<'n>(&'n self, parameter: &'n str) -> &'n str {
-        let alias = self.aliases.iter().find(|(alias, name)| {
-            *name == parameter && self.params.get(*alias).is_some()
-        });
+        let alias = self
+            .aliases
+            .iter()
+            .find(|(alias, name)| *name == parameter && self.params.get(*alias).is_some());
         alias.map_or(parameter, |(alias, _)| alias)
     }
 }
-

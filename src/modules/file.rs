@@ -6,7 +6,8 @@ use super::{Fault, Kind, Module, Review};
 use crate::system::{FileKind, Meta, Result, System};
 use crate::wire::Failure;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
+use serde::de::value::StrDeserializer;
+use serde::de::{Deserializer, Error as _, IntoDeserializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -46,7 +47,6 @@ enum State {
     Absent,
     /// Makes a missing file; the times of one that is there stay as they are.
     Touch,
-    Hard,
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,12 +58,14 @@ enum Times {
 fn state<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> std::result::Result<Option<State>, D::Error> {
-    match State::deserialize(deserializer)? {
-        State::Hard => Err(D::Error::custom(
+    let word = String::deserialize(deserializer)?;
+    if word == "hard" {
+        return Err(D::Error::custom(
             "`state: hard` is refused: a hard link breaks when either name is replaced; use `state: link`",
-        )),
-        state => Ok(Some(state)),
+        ));
     }
+    let word: StrDeserializer<'_, D::Error> = word.as_str().into_deserializer();
+    State::deserialize(word).map(Some)
 }
 
 pub enum Change {
@@ -280,8 +282,6 @@ impl Module for File {
         if self.state == Some(State::Link) {
             self.review_link(review);
         }
-        review.account("owner", self.owner.as_deref());
-        review.account("group", self.group.as_deref());
     }
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {

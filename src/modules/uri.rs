@@ -121,7 +121,8 @@ uri:
         review.web("url", &self.url);
         let method = self.method.to_uppercase();
         if !METHODS.contains(&method.as_str()) {
-            review.push(Fault::of("method", &self.method, "").one_of(METHODS));
+            let reason = format!("it is one of {}", METHODS.join(", "));
+            review.push(Fault::of("method", &self.method, reason));
         }
         let statuses = self.status_code.0.iter();
         for status in statuses.filter(|status| !(100..=599).contains(*status)) {

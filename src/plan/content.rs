@@ -103,10 +103,13 @@ impl Bringing<'_> {
     }
 
     fn either_content_or_src(&self) -> Unresolved {
-        Problem::new(format!("`{}` takes `src` or `content`, not both", self.module))
-            .at(&self.span("content"))
-            .help("write a task for each")
-            .into()
+        Problem::new(format!(
+            "`{}` takes `src` or `content`, not both",
+            self.module
+        ))
+        .at(&self.span("content"))
+        .help("write a task for each")
+        .into()
     }
 
     fn value(&self, params: &mut Map<String, Value>) -> Result<(), Unresolved> {

@@ -47,20 +47,25 @@ impl Stepping<'_> {
         {
             return Ok(vec![self.skip(self.over.to_vec(), None, reason)]);
         }
-        let items = self.items(each)?;
-        items
-            .into_iter()
-            .enumerate()
-            .map(|(at, item)| {
-                let mut layer = Layer::new("loop").with(&each.variable, item.clone());
-                if let Some(index) = &each.index {
-                    layer = layer.with(index, at);
-                }
-                let mut over = self.over.to_vec();
-                over.push(Arc::new(layer));
-                self.step(over, Some(item))
-            })
-            .collect()
+        let (mut planned, mut wrong) = (Vec::new(), Vec::new());
+        for (at, item) in self.items(each)?.into_iter().enumerate() {
+            let mut layer = Layer::new("loop").with(&each.variable, item.clone());
+            if let Some(index) = &each.index {
+                layer = layer.with(index, at);
+            }
+            let mut over = self.over.to_vec();
+            over.push(Arc::new(layer));
+            match self.step(over, Some(item)) {
+                Ok(step) => planned.push(step),
+                // Each item may have a mistake of its own.
+                Err(Unresolved::Wrong(problem)) => wrong.push(*problem),
+                Err(pending) => return Err(pending),
+            }
+        }
+        match Problem::all(wrong) {
+            None => Ok(planned),
+            Some(problem) => Err(problem.into()),
+        }
     }
 
     fn items(&self, each: &Loop) -> Result<Vec<Value>, Unresolved> {
@@ -249,10 +254,13 @@ impl Stepping<'_> {
     }
 
     fn refused_params(&self, module: &Entry, written: &Node, faults: Faults) -> Unresolved {
-        let faults = faults.0.into_iter().map(|fault| match self.is_hidden(self.over) {
-            true => fault.hidden(),
-            false => fault,
-        });
+        let faults = faults
+            .0
+            .into_iter()
+            .map(|fault| match self.is_hidden(self.over) {
+                true => fault.hidden(),
+                false => fault,
+            });
         let problems = faults.map(|fault| playbook::refused(module, written, &fault));
         Problem::all(problems)
             .unwrap_or_else(|| Problem::new("these parameters are refused").at(&written.span))

@@ -48,6 +48,7 @@ pub fn read(
     module: &modules::Entry,
     around: &Around,
 ) -> Node {
+    let known = reader.problems.len();
     let mut map = written(reader, call, module);
     for entry in args
         .and_then(|a| reader.map(&a.value, "`args`", "write `chdir: /opt`"))
@@ -55,7 +56,6 @@ pub fn read(
     {
         map.entries.push(entry.clone());
     }
-    let known = reader.problems.len();
     known_names(reader, &map, module);
     quoted_mode(reader, &map);
     templates_exist(reader, &map, module, around);

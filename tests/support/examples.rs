@@ -5,13 +5,24 @@ use serde_json::{Map, Value, json};
 
 /// An example is one task's module line in YAML; its parameters must be accepted.
 pub fn check(entry: &Entry) -> Result<(), String> {
-    let task: Map<String, Value> =
-        serde_yaml::from_str(entry.example).map_err(|e| e.to_string())?;
+    let example = rendered(entry.example);
+    let task: Map<String, Value> = serde_yaml::from_str(&example).map_err(|e| e.to_string())?;
     let params = task.get(entry.name).ok_or("it does not use the module")?;
     let params = params.as_object().cloned().unwrap_or_default();
     (entry.prepare)(&Value::Object(sent(entry, params)))
         .map(drop)
         .map_err(|faults| format!("refused: {}", faults.failure(entry.name)))
+}
+
+/// Every variable of an example is a path, which passes for a text as well.
+fn rendered(example: &str) -> String {
+    let mut parts = example.split("{{");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str("/srv/it");
+        text.push_str(part.split_once("}}").map_or("", |(_, rest)| rest));
+    }
+    text
 }
 
 /// What the controller makes of parameters as people write them.

@@ -83,10 +83,9 @@ impl<T: std::str::FromStr> Number<T> {
     fn value(self) -> Result<T, String> {
         match self {
             Self::Plain(number) => Ok(number),
-            Self::Text(text) => text
-                .trim()
-                .parse()
-                .map_err(|_| "it takes a number that is neither too large nor too small".to_owned()),
+            Self::Text(text) => text.trim().parse().map_err(|_| {
+                "it takes a number that is neither too large nor too small".to_owned()
+            }),
         }
     }
 }
