@@ -163,7 +163,10 @@ impl Module for Blockinfile {
             );
         }
         review.hear(None, self.place());
-        review.hear(Some("validate"), placed::validator(self.validate.as_deref()));
+        review.hear(
+            Some("validate"),
+            placed::validator(self.validate.as_deref()),
+        );
     }
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {

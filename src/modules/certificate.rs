@@ -106,7 +106,9 @@ impl Certificate {
             (Some(content), _) => Source::Sent(content),
             (None, Some(src)) if self.remote_src => Source::Host(src),
             _ => {
-                return Err(Failure::new("`certificate` was not brought its certificate"));
+                return Err(Failure::new(
+                    "`certificate` was not brought its certificate",
+                ));
             }
         };
         let bytes = content::bytes(&source, system)?;

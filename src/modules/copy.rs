@@ -183,7 +183,10 @@ impl Module for Copy {
             }
             _ => {}
         }
-        review.hear(Some("validate"), placed::validator(self.validate.as_deref()));
+        review.hear(
+            Some("validate"),
+            placed::validator(self.validate.as_deref()),
+        );
     }
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {

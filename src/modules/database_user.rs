@@ -83,7 +83,10 @@ database_user:
     fn review(&self, review: &mut Review<'_>) {
         review.filled("name", self.name.as_str());
         if self.state == State::Present && self.password.is_none() {
-            review.push(Fault::new(format!("user `{}` needs a `password`", self.name)));
+            review.push(Fault::new(format!(
+                "user `{}` needs a `password`",
+                self.name
+            )));
         }
         if self.engine == Engine::Postgresql {
             self.review_postgresql(review);

@@ -190,12 +190,7 @@ impl File {
         }
     }
 
-    fn judge_link(
-        &self,
-        system: &System,
-        found: Option<Meta>,
-        to: PathBuf,
-    ) -> Result<Vec<Change>> {
+    fn judge_link(&self, system: &System, found: Option<Meta>, to: PathBuf) -> Result<Vec<Change>> {
         let Some(found) = found else {
             return Ok(vec![Change::Link(to)]);
         };

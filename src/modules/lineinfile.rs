@@ -105,7 +105,10 @@ impl Lineinfile {
             return Ok(None);
         }
         let mut after = before.to_vec();
-        after.insert(self.place()?.index(before, self.firstmatch), line.to_owned());
+        after.insert(
+            self.place()?.index(before, self.firstmatch),
+            line.to_owned(),
+        );
         Ok(Some(("add the line".into(), after)))
     }
 
@@ -186,7 +189,10 @@ impl Module for Lineinfile {
         review.absolute("path", self.path.as_path());
         review.hear(Some("regexp"), self.regexp());
         review.hear(None, self.place());
-        review.hear(Some("validate"), placed::validator(self.validate.as_deref()));
+        review.hear(
+            Some("validate"),
+            placed::validator(self.validate.as_deref()),
+        );
         match self.state {
             State::Present => self.review_present(review),
             State::Absent if self.line.is_none() && self.regexp.is_none() => {

@@ -72,7 +72,10 @@ impl Module for Template {
         if self.src.is_none() && self.content.is_none() {
             review.push(Fault::new("`template` needs `src`, a template's name"));
         }
-        review.hear(Some("validate"), placed::validator(self.validate.as_deref()));
+        review.hear(
+            Some("validate"),
+            placed::validator(self.validate.as_deref()),
+        );
     }
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {

@@ -35,9 +35,10 @@ pub struct Upstreams {
 impl Upstreams {
     fn wanted(&self, system: &System) -> Result<Content> {
         let name = self.src.as_deref().unwrap_or("the list");
-        let content = self.content.as_ref().ok_or_else(|| {
-            Failure::new(format!("{name} was not rendered"))
-        })?;
+        let content = self
+            .content
+            .as_ref()
+            .ok_or_else(|| Failure::new(format!("{name} was not rendered")))?;
         let bytes = content::bytes(&Source::Sent(content), system)?;
         let text = String::from_utf8(bytes)
             .map_err(|_| Failure::new(format!("{name} is no text")).help("balancers read text"))?;

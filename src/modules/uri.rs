@@ -126,7 +126,11 @@ uri:
         }
         let statuses = self.status_code.0.iter();
         for status in statuses.filter(|status| !(100..=599).contains(*status)) {
-            review.push(Fault::of("status_code", status, "an HTTP status is from 100 to 599"));
+            review.push(Fault::of(
+                "status_code",
+                status,
+                "an HTTP status is from 100 to 599",
+            ));
         }
         review.hear(Some("address"), self.address());
         review.hear(Some("body"), self.encoded());

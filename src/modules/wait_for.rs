@@ -84,7 +84,9 @@ impl Module for WaitFor {
                 Fault::new("`wait_for` takes `port` or `path`, not both").help("write two tasks"),
             ),
             (None, None) if self.search_regex.is_some() => {
-                review.push(Fault::new("`search_regex` needs a `port` or a `path` to look at"));
+                review.push(Fault::new(
+                    "`search_regex` needs a `port` or a `path` to look at",
+                ));
             }
             (None, None) if !review.is_given("timeout") => review.push(
                 Fault::new("`wait_for` has nothing to wait for")
