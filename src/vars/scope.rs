@@ -115,7 +115,7 @@ impl<'a> Scope<'a> {
 
     /// What an expression without braces gives; `span` is where it stands.
     pub fn expressed(&self, text: &str, span: &Span) -> Result<Value, Unresolved> {
-        plain(&self.expression(text, text, 0, span)?, Some(span))
+        plain(&self.expression(&Piece::condition(text, span))?, Some(span))
     }
 
     /// A template file, rendered.
