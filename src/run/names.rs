@@ -9,11 +9,13 @@ use std::collections::BTreeSet;
 
 impl Prepared {
     /// What a play says of hosts and groups. Missing may be what the playbook's pattern has a rule for, which says how
-    /// many there must be, and a host that leaves.
+    /// many there must be; a host that leaves; and whatever a shape such as `mi_*` stands for, which takes what there is.
     pub(super) fn check_play_hosts(&self, pattern: &HostPattern) -> Problems {
         let rules = self.playbook.pattern.as_ref();
         pattern.complaints_but(&self.inventory, |name| {
-            rules.is_some_and(|rules| rules.knows(name)) || self.inventory.is_retired(name)
+            rules.is_some_and(|rules| rules.knows(name))
+                || self.inventory.is_retired(name)
+                || name.contains(['*', '?'])
         })
     }
 
