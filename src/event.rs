@@ -118,6 +118,11 @@ pub enum InRotation {
     },
     /// By somebody else.
     Foreign,
+    /// Requests are sent to a part of it.
+    Partly {
+        /// What is not in, and why.
+        rest: String,
+    },
     /// Nobody took it out, and the balancer's own checks find it down.
     Failing,
     /// The balancer does not know the node.

@@ -8,7 +8,7 @@ use super::shared::haproxy::Haproxy;
 use super::shared::hooks::{External, Hooks};
 use super::shared::lists;
 use super::shared::nginx::Nginx;
-use super::shared::rotation::{self, Balancer, Drains, Place};
+use super::shared::rotation::{self, Balancer, Cause, Drains, Place};
 use super::shared::words::seconds;
 use super::{Kind, Module};
 use crate::system::{Result, System};
@@ -82,6 +82,10 @@ enum Standing {
     /// The balancer does not know it.
     Absent,
     Serving,
+    /// As `Serving`, for a part of it: somebody else keeps the rest out.
+    HeldInPart,
+    /// As `Serving`, for a part of it: the balancer's own checks find the rest down.
+    FailingInPart,
     /// In rotation, and the balancer's own checks find it down.
     Failing,
     /// By our hand.
@@ -90,6 +94,8 @@ enum Standing {
     Halfway,
     /// Ours, and requests are sent there: cut off before it began, or somebody put it back.
     Returned,
+    /// As `Returned`, for a part of it.
+    ReturnedInPart,
     /// By somebody else's hand, who will have a reason.
     Foreign,
 }
@@ -145,7 +151,13 @@ drain:
             // Nobody's but the other's to undo, and nothing is sent there already.
             (_, Standing::Absent | Standing::Foreign)
             | (State::Drained, Standing::Drained)
-            | (State::Serving, Standing::Serving | Standing::Failing) => vec![],
+            | (
+                State::Serving,
+                Standing::Serving
+                | Standing::HeldInPart
+                | Standing::FailingInPart
+                | Standing::Failing,
+            ) => vec![],
             (State::Drained, _) => vec![Change::TakeOut(cluster)],
             (State::Serving, _) => vec![Change::PutBack(cluster)],
         })
@@ -168,9 +180,12 @@ impl Standing {
         match self {
             Self::Absent => "absent",
             Self::Serving => "serving",
+            Self::HeldInPart => "held_in_part",
+            Self::FailingInPart => "failing_in_part",
             Self::Failing => "failing",
             Self::Drained | Self::Halfway => "drained",
             Self::Returned => "returned",
+            Self::ReturnedInPart => "returned_in_part",
             Self::Foreign => "foreign",
         }
     }
@@ -218,9 +233,17 @@ impl Drain {
         let drains = Drains::read(system)?;
         let ours = drains.get(&self.cluster, &self.node.to_string());
         let place = self.balancer(system, ours)?.place()?;
+        if let Place::Partly { rest, .. } = &place {
+            system.note("rest", rest.as_str());
+        }
         Ok(match (place, ours) {
             (Place::Nowhere, _) => Standing::Absent,
             (Place::In, None) => Standing::Serving,
+            (Place::Partly { cause, .. }, None) => match cause {
+                Cause::Held => Standing::HeldInPart,
+                Cause::Down => Standing::FailingInPart,
+                Cause::Ours => Standing::ReturnedInPart,
+            },
             (Place::Failing, None) => Standing::Failing,
             // The table of the kernel's that refuses it is ours alone, whatever became of the record.
             (Place::Out { .. }, None) if self.engine == Engine::Nginx => Standing::Halfway,
@@ -228,6 +251,7 @@ impl Drain {
             (Place::Out { lasts: true }, Some(drain)) if drain.is_loaded => Standing::Drained,
             (Place::Out { .. } | Place::Failing, Some(_)) => Standing::Halfway,
             (Place::In, Some(_)) => Standing::Returned,
+            (Place::Partly { .. }, Some(_)) => Standing::ReturnedInPart,
         })
     }
 

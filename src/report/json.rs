@@ -137,6 +137,7 @@ fn node(node: &NodeStatus) -> Value {
                 json!({"state": "drained", "reason": reason, "since": since})
             }
             InRotation::Foreign => json!({"state": "drained_by_others"}),
+            InRotation::Partly { rest } => json!({"state": "in_part", "rest": rest}),
             InRotation::Failing => json!({"state": "failing"}),
             InRotation::Absent => json!({"state": "absent"}),
             InRotation::Unknown(why) => json!({"state": "unknown", "why": why}),

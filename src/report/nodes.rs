@@ -102,6 +102,7 @@ fn word(seen: &InRotation) -> &'static str {
         InRotation::Yes => "in",
         InRotation::Drained { .. } => "OUT",
         InRotation::Foreign => "OUT, not by us",
+        InRotation::Partly { .. } => "IN PART",
         InRotation::Failing => "DOWN",
         InRotation::Absent => "unknown there",
         InRotation::Unknown(_) => "not known",
@@ -132,6 +133,7 @@ fn reasons(node: &NodeStatus) -> Vec<String> {
                 )
             }
             InRotation::Foreign => "taken out by somebody else".to_owned(),
+            InRotation::Partly { rest } => words::tame(rest),
             InRotation::Failing => "its health checks do not pass".to_owned(),
             InRotation::Absent => "it has no such node".to_owned(),
             InRotation::Unknown(why) => words::tame(why),

@@ -384,7 +384,7 @@ async fn what_is_out_in_part_is_not_taken_out_with_the_rest() {
     };
     haproxy.tell("set server n_tcp/n1 state maint");
     let said = haproxy.site.run(&[]).await.is(4);
-    said.says(&["out by somebody else's hand (n_tcp/n1)"]);
+    said.says(&["n1 is drained by somebody else, at lb (n_tcp/n1 is out)"]);
     haproxy.site.did(&[]);
     assert_eq!(haproxy.list(), haproxy.list);
     assert_eq!(haproxy.who_answers(), ["n1", "n2"]);
@@ -394,6 +394,42 @@ async fn what_is_out_in_part_is_not_taken_out_with_the_rest() {
             .lines()
             .any(|line| line.starts_with("n_tcp,n1,") && line.contains(",MAINT,"))
     );
+}
+
+/// What n1 serves there nobody else would.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_is_out_in_part_does_not_count() {
+    let Some(haproxy) = Haproxy::new("", 5).await else {
+        return;
+    };
+    haproxy.tell("set server n_tcp/n2 state maint");
+    let held = "n2 is drained by somebody else, at lb (n_tcp/n2 is out)";
+    haproxy.site.run(&[]).await.is(4).says(&[held]);
+    haproxy.site.did(&[]);
+    assert_eq!(haproxy.list(), haproxy.list);
+    haproxy
+        .site
+        .does(&["status", "-i", "hosts.yaml", "./site.yaml"])
+        .await
+        .says(&["IN PART", "n2 at lb: n_tcp/n2 is out"]);
+}
+
+/// One of its checks passes, the other does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_the_balancer_finds_down_in_part_does_not_count() {
+    let check = "    option httpchk GET /\n";
+    let Some(haproxy) = Haproxy::new(check, 2).await else {
+        return;
+    };
+    haproxy.nodes[1].is_up.store(false, SeqCst);
+    haproxy.until(|h| h.who_answers() == ["n1"]);
+    haproxy.site.run(&["--limit", "n1"]).await.is(4).says(&[
+        "not healthy: lb: n_http/n2 fails its check: L7",
+        "n2 is not in rotation on every balancer",
+        "n1           not begun",
+    ]);
+    haproxy.site.did(&[]);
+    assert_eq!(haproxy.list(), haproxy.list);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -208,6 +208,21 @@ async fn what_somebody_else_took_out_stays_out_and_holds_the_others() {
     assert_eq!(nginx.list(), without("10.9.0.2"));
 }
 
+/// What n1 serves there nobody else would.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_is_out_of_one_list_does_not_count() {
+    let nginx = Nginx::new().await;
+    let site = &nginx.site;
+    site.write(
+        "lists/n.tcp.conf",
+        &without("10.9.0.2").replace("8243", "9443"),
+    );
+    let held = "n2 is drained by somebody else, at lb (`server 10.9.0.2:9443";
+    site.run(&[]).await.is(4).says(&[held]);
+    site.did(&[]);
+    assert!(nginx.refused().is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_taken_out_where_nginx_would_not_start_again_or_the_kernel_cannot() {
     let nginx = Nginx::new().await;

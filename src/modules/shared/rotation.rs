@@ -12,11 +12,17 @@ use std::time::Duration;
 const RECORDS: &str = "drains.json";
 
 /// Where a balancer has a node, whoever put it there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// It does not know the node.
     Nowhere,
     In,
+    /// Requests are sent to a part of it: what needs the rest cannot count on the node.
+    Partly {
+        /// What is not in, and why.
+        rest: String,
+        cause: Cause,
+    },
     /// Nobody took it out, and the balancer's own checks find it down.
     Failing,
     Out {
@@ -25,6 +31,17 @@ pub enum Place {
     },
     /// Out in a way that is not ours, whether we took it out as well or not.
     Held,
+}
+
+/// Why requests are sent to a part of a node alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Out in a way that is not ours, unless there is a record of ours.
+    Held,
+    /// The balancer's own checks.
+    Down,
+    /// Out in a way that is ours alone.
+    Ours,
 }
 
 /// A program that balances, seen as one that has one node of one cluster.

@@ -69,9 +69,27 @@ fn rehearse(world: &World<'_>, cluster: &Cluster, host: &HostState, file: &str) 
 /// The fact by which `healthy.yaml` says that its host leads.
 const LEADER: &str = "is_leader";
 
-/// By host where that one is, in the words of `drain`: `serving`; `returned` (serving, and not by us); `failing` (in
-/// rotation, and down by the balancer's own checks); `drained`, `foreign`, `absent`; or why nobody could ask.
-type Told = Result<HashMap<String, String>, String>;
+/// By host where that one is; or why nobody could ask.
+type Told = Result<HashMap<String, Place>, String>;
+
+/// Where a host is, in the words of `drain`: `serving`; `returned` (serving, and not by us); `failing` (in rotation, and down
+/// by the balancer's own checks); `drained`, `foreign`, `absent`. With `rest`, which is out or down, the word is
+/// `held_in_part`, `failing_in_part` or `returned_in_part`.
+struct Place {
+    word: String,
+    rest: Option<String>,
+}
+
+impl Place {
+    fn is(&self, words: &[&str]) -> bool {
+        words.contains(&self.word.as_str())
+    }
+
+    /// Requests are sent there, to a part at least.
+    fn is_in(&self) -> bool {
+        self.rest.is_some() || self.is(&["serving", "returned"])
+    }
+}
 
 /// What the balancers say of each host.
 pub struct Read {
@@ -87,31 +105,45 @@ impl Read {
         unread.collect()
     }
 
+    fn places<'r>(&'r self, host: &'r str) -> impl Iterator<Item = (&'r str, &'r Place)> {
+        self.balancers
+            .iter()
+            .filter_map(move |(name, said)| Some((name.as_str(), said.as_ref().ok()?.get(host)?)))
+    }
+
+    /// What a balancer's own checks find of the host, where they do not let it serve as a whole.
+    pub fn fault(&self, host: &str) -> Option<String> {
+        let mut failing = self
+            .places(host)
+            .filter(|(_, p)| p.is(&["failing_in_part"]));
+        let (balancer, place) = failing.next()?;
+        Some(format!("{balancer}: {}", place.rest.as_deref()?))
+    }
+
     /// `out` says where a host is that no balancer of ours knows of.
     pub fn sight(&self, host: &str, healthy: bool, out: bool) -> Sight {
-        let said: Vec<(&str, &str)> = self
-            .balancers
-            .iter()
-            .filter_map(|(name, said)| {
-                Some((name.as_str(), said.as_ref().ok()?.get(host)?.as_str()))
-            })
-            .collect();
-        let is_any = |words: &[&str]| said.iter().any(|(_, word)| words.contains(word));
-        let is_in = |word: &str| ["serving", "returned"].contains(&word);
-        let serving = said.iter().filter(|(_, word)| is_in(word)).count();
+        let said: Vec<(&str, &Place)> = self.places(host).collect();
+        let serving = said.iter().filter(|(_, place)| place.is_in()).count();
+        let has_rest = said.iter().any(|(_, place)| place.rest.is_some());
         let rotation = match (said.len(), serving) {
             (0, _) if out => Rotation::Nowhere,
             (0, _) => Rotation::Everywhere,
             (_, 0) => Rotation::Nowhere,
-            (all, serving) if all == serving => Rotation::Everywhere,
+            (all, serving) if all == serving && !has_rest => Rotation::Everywhere,
             _ => Rotation::Somewhere,
         };
-        let foreign = said.iter().find(|(_, word)| *word == "foreign");
-        let drain = match foreign {
-            Some((balancer, _)) => Drain::Foreign {
-                by: format!("somebody else, at {balancer}"),
+        let mut foreign = said
+            .iter()
+            .filter(|(_, p)| p.is(&["foreign", "held_in_part"]));
+        let is_ours = |(_, p): &(&str, &Place)| p.is(&["drained", "returned", "returned_in_part"]);
+        let drain = match foreign.next() {
+            Some((balancer, place)) => Drain::Foreign {
+                by: format!(
+                    "somebody else, at {balancer}{}",
+                    shown(place.rest.as_deref())
+                ),
             },
-            None if is_any(&["drained", "returned"]) => Drain::Ours,
+            None if said.iter().any(is_ours) => Drain::Ours,
             None => Drain::Nobody,
         };
         Sight {
@@ -198,8 +230,8 @@ impl Roll<'_> {
                     .await
                 {
                     // A role may take nodes out by a task that says nothing of where they are.
-                    Ok(run) => match run.as_ref().and_then(standing) {
-                        Some(word) => drop(said.insert(host.clone(), word)),
+                    Ok(run) => match run.as_ref().and_then(place) {
+                        Some(place) => drop(said.insert(host.clone(), place)),
                         None => {
                             if let Some(why) = run.as_ref().and_then(unjudged) {
                                 return (balancer.clone(), Err(why));
@@ -352,6 +384,9 @@ fn in_rotation(seen: Result<Option<Run>, String>) -> InRotation {
         Some("serving" | "returned") => InRotation::Yes,
         Some("failing") => InRotation::Failing,
         Some("foreign") => InRotation::Foreign,
+        Some("held_in_part" | "failing_in_part" | "returned_in_part") => InRotation::Partly {
+            rest: noted(&run, "rest").unwrap_or_default(),
+        },
         Some("drained") => InRotation::Drained {
             reason: noted(&run, "reason").unwrap_or_default(),
             since: value(&run, "since").and_then(Value::as_u64).unwrap_or(0),
@@ -376,6 +411,17 @@ fn unjudged(run: &Run) -> Option<String> {
 
 fn standing(run: &Run) -> Option<String> {
     noted(run, "standing")
+}
+
+fn place(run: &Run) -> Option<Place> {
+    Some(Place {
+        word: standing(run)?,
+        rest: noted(run, "rest"),
+    })
+}
+
+fn shown(rest: Option<&str>) -> String {
+    rest.map(|rest| format!(" ({rest})")).unwrap_or_default()
 }
 
 fn connections_left(run: &Run) -> Option<u64> {

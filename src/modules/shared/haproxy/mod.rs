@@ -11,7 +11,7 @@ pub use list::{kept_disabled, marked};
 use super::children;
 use super::lists::Lists;
 use super::patience::{Patience, spoken};
-use super::rotation::{Balancer, Place};
+use super::rotation::{Balancer, Cause, Place};
 use super::sockets;
 use super::unit;
 use crate::system::{Command, Result, System};
@@ -126,8 +126,8 @@ impl Haproxy<'_> {
             match self.live(&listed)?.iter().find(|live| !live.is_out()) {
                 None => Ok(()),
                 Some(live) => Err(Failure::new(format!(
-                    "haproxy was told to drain {}/{} and still sends requests there",
-                    live.proxy, live.name
+                    "haproxy was told to drain {} and still sends requests there",
+                    live.shown()
                 ))),
             }
         });
@@ -155,8 +155,8 @@ impl Haproxy<'_> {
             Some(live) => {
                 self.set(&out, "drain")?;
                 Err(Failure::new(format!(
-                    "haproxy was told to send requests to {}/{} again and does not",
-                    live.proxy, live.name
+                    "haproxy was told to send requests to {} again and does not",
+                    live.shown()
                 ))
                 .help("somebody gave it the weight 0, or what it tracks is out: `show servers state` at its socket"))
             }
@@ -170,7 +170,7 @@ impl Haproxy<'_> {
             let Some(failing) = live.iter().find(|live| !live.is_proved()) else {
                 return Ok(());
             };
-            let said = format!("{}/{}: {}", failing.proxy, failing.name, failing.check);
+            let said = format!("{}: {}", failing.shown(), failing.check);
             if patience.is_over() {
                 let long = spoken(within);
                 return Err(Failure::new(format!(
@@ -210,7 +210,8 @@ impl Haproxy<'_> {
 }
 
 impl Balancer for Haproxy<'_> {
-    /// What the running process does; in as long as one of its servers is.
+    /// What the running process does. Each of its servers stands for another service of the node: one that is out or down has
+    /// only its peers', so the node is in as a whole or in part.
     fn place(&self) -> Result<Place> {
         let listed = self.listed()?;
         // Before the first deployment nobody answers.
@@ -223,8 +224,19 @@ impl Balancer for Haproxy<'_> {
             return Ok(Place::Nowhere);
         }
         let (out, serving): (Vec<_>, Vec<_>) = live.into_iter().partition(Live::is_out);
+        let down = serving.iter().find(|live| !live.is_up());
         Ok(if serving.iter().any(Live::is_up) {
-            Place::In
+            match (out.first(), down) {
+                (Some(out), _) => Place::Partly {
+                    rest: format!("{} is out", out.shown()),
+                    cause: Cause::Held,
+                },
+                (None, Some(down)) => Place::Partly {
+                    rest: format!("{} fails its check: {}", down.shown(), down.check),
+                    cause: Cause::Down,
+                },
+                (None, None) => Place::In,
+            }
         } else if !serving.is_empty() {
             Place::Failing
         } else if out.iter().any(Live::is_held) {
@@ -240,12 +252,11 @@ impl Balancer for Haproxy<'_> {
     fn part_out(&self) -> Result<Option<String>> {
         let listed = self.listed()?;
         let live = self.live(&listed)?;
-        let shown = |proxy: &str, name: &str| format!("{proxy}/{name}");
         let by_hand = live.iter().find(|live| live.is_out());
         let in_file = listed.iter().find(|server| server.is_disabled);
         Ok(by_hand
-            .map(|live| shown(&live.proxy, &live.name))
-            .or(in_file.map(|server| shown(&server.proxy, &server.name))))
+            .map(Live::shown)
+            .or(in_file.map(|server| format!("{}/{}", server.proxy, server.name))))
     }
 
     fn take_out(&self) -> Result<()> {

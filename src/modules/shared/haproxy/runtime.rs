@@ -31,6 +31,11 @@ pub struct Live {
 }
 
 impl Live {
+    /// As its socket names it.
+    pub fn shown(&self) -> String {
+        format!("{}/{}", self.proxy, self.name)
+    }
+
     /// Nothing new is sent to it, because somebody wants that.
     pub fn is_out(&self) -> bool {
         self.admin & OUT != 0 || self.weight == 0

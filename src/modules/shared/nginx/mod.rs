@@ -13,11 +13,11 @@ pub use list::kept_down;
 
 use super::lists::Lists;
 use super::patience::{Patience, spoken};
-use super::rotation::{Balancer, Drains, Place};
+use super::rotation::{Balancer, Cause, Drains, Place};
 use super::sockets;
 use crate::system::{Command, Result, System};
 use list::Server;
-use refusal::Endpoint;
+use refusal::{Endpoint, Refusal};
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -48,7 +48,8 @@ impl Nginx<'_> {
 }
 
 impl Balancer for Nginx<'_> {
-    /// In as long as a connection could be opened.
+    /// Where a connection could be opened. Each line stands for another service of the node: one that is down, or refused
+    /// alone, has only its peers'.
     fn place(&self) -> Result<Place> {
         let servers = self.servers()?;
         Ok(if servers.is_empty() {
@@ -56,10 +57,20 @@ impl Balancer for Nginx<'_> {
         } else if servers.iter().all(|server| server.is_down) {
             // The word is never ours.
             Place::Held
-        } else if refusal::has(self.system, &self.endpoints()?)? {
-            Place::Out { lasts: true }
         } else {
-            Place::In
+            let down = servers.iter().find(|server| server.is_down);
+            match (refusal::of(self.system, &self.endpoints()?)?, down) {
+                (Refusal::Whole, _) => Place::Out { lasts: true },
+                (_, Some(down)) => Place::Partly {
+                    rest: format!("`{}`", down.line),
+                    cause: Cause::Held,
+                },
+                (Refusal::Part(endpoint), None) => Place::Partly {
+                    rest: format!("port {} is refused", endpoint.port),
+                    cause: Cause::Ours,
+                },
+                (Refusal::Nobody, None) => Place::In,
+            }
         })
     }
 

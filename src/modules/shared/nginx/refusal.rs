@@ -37,7 +37,7 @@ pub fn refuse_only(system: &System, is_out: impl Fn(&Endpoint) -> bool) -> Resul
     make(system, &refused, left)
 }
 
-/// The kernel first: a file alone proves nothing, see [`has`].
+/// The kernel first: a file alone proves nothing, see [`of`].
 fn make(system: &System, before: &[Endpoint], mut wanted: Vec<Endpoint>) -> Result<()> {
     wanted.sort_unstable();
     wanted.dedup();
@@ -66,18 +66,32 @@ fn needs_nft(failure: Failure) -> Failure {
     )
 }
 
-/// Whether all of these are refused, now and when NGINX is started after the host was; of nobody that is not so.
-pub fn has(system: &System, endpoints: &[Endpoint]) -> Result<bool> {
+/// Which of some endpoints are refused.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refusal {
+    Nobody,
+    /// Not all of them, or not when NGINX is started after the host was. One of them.
+    Part(Endpoint),
+    /// All, now and when NGINX is started after the host was.
+    Whole,
+}
+
+pub fn of(system: &System, endpoints: &[Endpoint]) -> Result<Refusal> {
     // Nothing was taken out, perhaps on a host that was never told how.
     let Some(file) = file(system)? else {
-        return Ok(false);
+        return Ok(Refusal::Nobody);
     };
     let is_written = |endpoint: &Endpoint| file.lines().any(|line| line == element(*endpoint));
-    if endpoints.is_empty() || !endpoints.iter().all(is_written) {
-        return Ok(false);
+    if !endpoints.iter().any(is_written) {
+        return Ok(Refusal::Nobody);
     }
-    let refused = in_kernel(system)?;
-    Ok(endpoints.iter().all(|endpoint| refused.contains(endpoint)))
+    let known = in_kernel(system)?;
+    let mut refused = endpoints.iter().filter(|endpoint| known.contains(endpoint));
+    Ok(match refused.next() {
+        None => Refusal::Nobody,
+        Some(_) if endpoints.iter().all(|e| is_written(e) && known.contains(e)) => Refusal::Whole,
+        Some(one) => Refusal::Part(*one),
+    })
 }
 
 fn in_kernel(system: &System) -> Result<Vec<Endpoint>> {
