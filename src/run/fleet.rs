@@ -187,6 +187,7 @@ impl<'a> Fleet<'a> {
     ) -> Result<Carried, Lost> {
         let line = self.line(place).await?;
         let mut session = line.lock().await;
+        self.hear_out(&mut session, &place.host).await?;
         let options = &self.prepared.options;
         let order = Order {
             id: self.next_order.fetch_add(1, Ordering::Relaxed),
@@ -196,6 +197,7 @@ impl<'a> Fleet<'a> {
         };
         let id = order.id;
         let mut open = ids(&order.items);
+        session.open_order = Some(id);
         session.send(&ToWorker::Carry(order)).await?;
         let mut stop = self.stop.clone();
         let mut asked_to_stop = !may_stop;
@@ -222,12 +224,25 @@ impl<'a> Fleet<'a> {
                 }
                 FromWorker::Told(one) => told.push(one),
                 FromWorker::Done { order, failed } if order == id => {
+                    session.open_order = None;
                     let due = session.due().to_vec();
                     return Ok(Carried { told, failed, due });
                 }
                 _ => {}
             }
         }
+    }
+
+    /// Whoever gave the last order may not have waited for its end: what is told of it is no answer to the next one.
+    async fn hear_out(&self, session: &mut Session, host: &str) -> Result<(), Lost> {
+        while let Some(open) = session.open_order {
+            match session.hear().await? {
+                FromWorker::Want { digest } => self.give(session, host, &digest).await?,
+                FromWorker::Done { order, .. } if order == open => session.open_order = None,
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     pub fn is_stopping(&self) -> bool {

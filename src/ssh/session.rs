@@ -21,6 +21,8 @@ const FAREWELL: Duration = Duration::from_secs(3);
 pub struct Session {
     facts: Box<Facts>,
     due: Vec<String>,
+    /// The order whose end nobody heard yet.
+    pub open_order: Option<u32>,
     sender: Sender,
     receiver: Receiver,
 }
@@ -91,6 +93,7 @@ impl Session {
         Ok(Self {
             facts,
             due,
+            open_order: None,
             sender: Sender {
                 host: target.shown(),
                 mouth,
