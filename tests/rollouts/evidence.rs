@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Nodes whose folder says how they answer: `failing`, `slow`, `poor` (an API of theirs is gone), `mute` (none of their APIs
-/// answers).
+/// Nodes whose folder says how they answer: `failing`, `slow`, `slower` (twice what others take), `noisy`, `poor` (an API of
+/// theirs is gone), `mute` (none of their APIs answers).
 struct Web {
     site: Site,
     balancer: SocketAddr,
@@ -49,7 +49,7 @@ impl Web {
         let restore = "roles/node/tasks/restore.yaml";
         site.edit(restore, "rm -f", "rm -f {{ home }}/{{ trait }}");
         let last = "first_install: serial";
-        let short = "\n    baseline: 2\n    alike_within: 3\n    latency_floor: 20";
+        let short = "\n    baseline: 2\n    alike_within: 3";
         site.edit("site.yaml", last, &format!("{last}{short}"));
         Self { site, balancer }
     }
@@ -112,6 +112,14 @@ fn asked(stream: &TcpStream) -> String {
     first.split(' ').nth(1).unwrap_or_default().to_owned()
 }
 
+/// What an answer takes.
+const USUAL: Duration = Duration::from_millis(60);
+
+fn noise() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 fn says(status: &str, more: &str, body: &str) -> String {
     let length = body.len();
     format!(
@@ -130,9 +138,15 @@ fn serve_node(home: PathBuf) -> SocketAddr {
         if path.contains("apiName=Stock") && is("poor") {
             return says("404 Not Found", "", "");
         }
-        if is("slow") {
-            std::thread::sleep(Duration::from_millis(400));
-        }
+        std::thread::sleep(match () {
+            () if is("slow") => Duration::from_millis(400),
+            () if is("slower") => 2 * USUAL,
+            // Half of the answers are as quick as ever.
+            () if is("noisy") => {
+                USUAL + [0, 3, 20, 60, 0, 300][noise() % 6] * Duration::from_millis(1)
+            }
+            () => USUAL,
+        });
         match (is("failing") && path == "/") || (is("mute") && path != "/") {
             true => says("503 Service Unavailable", "", ""),
             false => says("200 OK", "", "fine"),
@@ -272,6 +286,58 @@ async fn a_node_that_gets_slow_is_taken_back() {
     web.site.did(&TAKEN_BACK);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_doubles_its_time_is_taken_back() {
+    let web = Web::new().await;
+    web.site
+        .run(&["soak=6", "trait=slower"])
+        .await
+        .is(7)
+        .says(&["not healthy any more: ", " ms to be answered, and took "]);
+    web.site.did(&TAKEN_BACK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn noise_is_no_reason_to_take_a_node_back() {
+    let web = Web::new().await;
+    web.site.run(&["soak=6", "trait=noisy"]).await.is(0);
+    assert_eq!(web.site.log().len(), 6);
+}
+
+/// An earlier run was stopped when its first node had the slow release.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_slow_also_where_a_peer_has_it_already() {
+    let web = Web::new().await;
+    web.site
+        .stopped_within("back n1", &["soak=300", "trait=slower"])
+        .await
+        .is(130);
+    web.site
+        .run(&["soak=6", "trait=slower"])
+        .await
+        .is(7)
+        .says(&["not healthy any more: ", "n2           old state again"]);
+}
+
+/// A peer that does not say in time what it answered takes nothing from the soak.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_soak_ends_before_the_node_was_looked_at() {
+    let web = Web::new().await;
+    let probe = format!("- shell: test {{{{ inventory_hostname }}}} = n1 || sleep 3\n{PROBE}");
+    web.site.write("roles/node/tasks/probe.yaml", &probe);
+    web.site.edit(
+        "roles/node/tasks/put_back.yaml",
+        "- name: Put",
+        "- shell: test ! -e {{ home }}/runs-{{ version }} || touch {{ home }}/sick\n- name: Put",
+    );
+    web.site
+        .run(&["soak=2"])
+        .await
+        .is(7)
+        .says(&["n1           old state again"]);
+    web.site.did(&TAKEN_BACK);
+}
+
 /// It is healthy, and its gates have passed: still it is not put back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_lost_an_api_is_taken_back_before_anybody_meets_it() {
@@ -282,6 +348,41 @@ async fn a_node_that_lost_an_api_is_taken_back_before_anybody_meets_it() {
     ]);
     web.site
         .did(&["out n1", "change n1", "restore n1", "back n1"]);
+}
+
+/// Its peer says nothing, and it lacks what it had itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_lost_an_api_is_taken_back_also_where_no_peer_tells() {
+    let web = Web::new().await;
+    let content = format!("- shell: test {{{{ inventory_hostname }}}} = n1\n{CONTENT}");
+    web.site.write("roles/node/tasks/content.yaml", &content);
+    web.site.run(&["soak=1", "trait=poor"]).await.is(7).says(&[
+        "it serves 1 of the 2 that it served before; missing: Stock 2.1.0",
+        "n1           old state again",
+    ]);
+    web.site
+        .did(&["out n1", "change n1", "restore n1", "back n1"]);
+}
+
+/// What it says late is no answer to the next question.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_does_not_tell_in_time_holds_nobody() {
+    let web = Web::new().await;
+    let late = r#"
+- shell: |
+    test {{ inventory_hostname }} != n2 || test -e {{ home }}/told || {
+      touch {{ home }}/told
+      sleep 6
+      echo "told n2" >> {{ log }}
+      exit 1
+    }
+"#;
+    web.site
+        .write("roles/node/tasks/content.yaml", &format!("{late}{CONTENT}"));
+    web.site.run(&["soak=4"]).await.is(0);
+    let log = web.site.log();
+    assert_eq!(log[..4], ["out n1", "change n1", "back n1", "told n2"]);
+    assert_eq!(log[4..], ["out n2", "change n2", "back n2"]);
 }
 
 /// All is deployed, and health is well: only calls tell.

@@ -4,85 +4,14 @@
 //! Each balancer asks its cluster as clients do (`traffic.yaml`), and tells who answered where it knows. Both begin
 //! before the first node is taken out: what they come to until then is the baseline.
 
+use super::limits::{FEW_ANSWERS, Limits};
 use crate::event::Times;
 use crate::wire::Probed;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
-/// What people may decide about it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Limits {
-    /// How long is measured before the first node is taken out.
-    pub baseline: Duration,
-    /// The share of requests that may fail.
-    pub max_error_rate: f64,
-    /// How many times the usual time an answer may take, half of the answers being quicker.
-    pub max_latency_factor: f64,
-    /// A smaller increase is noise, whatever the factor.
-    pub latency_floor: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            baseline: Duration::from_secs(5),
-            max_error_rate: 0.02,
-            max_latency_factor: 2.0,
-            latency_floor: Duration::from_millis(50),
-        }
-    }
-}
-
-/// Fewer failures may have any reason.
-const FEW_FAILURES: u64 = 3;
-/// Fewer answers say nothing of the time that they take.
-const FEW_ANSWERS: u64 = 10;
-/// The same of what was measured before: that is short, as nothing is done meanwhile, and peers are compared too.
-const FEW_BEFORE: u64 = 5;
-
-impl Limits {
-    /// More fail than may.
-    pub fn too_many_failures(&self, now: &Probed) -> Option<String> {
-        if now.failed < FEW_FAILURES || share(now) <= self.max_error_rate {
-            return None;
-        }
-        let last = now.failure.as_deref().unwrap_or("no answer");
-        Some(format!(
-            "{} of {} requests failed ({last})",
-            now.failed, now.sent
-        ))
-    }
-
-    /// Clearly slower than before, and than the quickest of its peers is now: where all are slow at once it is not the
-    /// change. Medians: of few requests the slowest tells nothing.
-    fn too_slow(&self, before: &Probed, now: &Probed, peers: &[&Probed]) -> Option<String> {
-        if before.answered() < FEW_BEFORE || now.answered() < FEW_ANSWERS {
-            return None;
-        }
-        let (before, now) = (before.within(50)?, now.within(50)?);
-        let told = peers.iter().filter(|peer| peer.answered() >= FEW_ANSWERS);
-        let quickest = told.filter_map(|peer| peer.within(50)).min();
-        let usual = before.max(quickest.unwrap_or_default());
-        let limit = usual.mul_f64(self.max_latency_factor.max(1.0));
-        let is_slow = now > limit && now > usual + self.latency_floor;
-        is_slow.then(|| {
-            format!(
-                "takes {} ms to be answered, and took {} ms before",
-                now.as_millis(),
-                before.as_millis()
-            )
-        })
-    }
-}
-
-fn share(probed: &Probed) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "a share")]
-    let share = probed.failed as f64 / probed.sent.max(1) as f64;
-    share
-}
+use std::fmt;
 
 /// By URL: one that is slow must not hide among others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -96,6 +25,12 @@ impl Asked {
         sum
     }
 
+    /// The same question, under another name of a host.
+    fn same(&self, url: &str) -> Option<&Probed> {
+        let mut same = self.0.iter().filter(|(other, _)| path(other) == path(url));
+        same.next().map(|(_, probed)| probed)
+    }
+
     fn since(&self, earlier: Option<&Self>) -> Self {
         let since = self.0.iter().map(|(url, probed)| {
             let before = earlier.and_then(|earlier| earlier.0.get(url));
@@ -103,6 +38,22 @@ impl Asked {
             (url.clone(), since)
         });
         Self(since.collect())
+    }
+}
+
+/// How requests are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way<'r> {
+    Itself,
+    Through(&'r String),
+}
+
+impl fmt::Display for Way<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Itself => f.write_str("asked on itself"),
+            Self::Through(balancer) => write!(f, "through {balancer}"),
+        }
     }
 }
 
@@ -124,15 +75,19 @@ pub struct Through {
 
 impl Through {
     /// Those that none of `hosts` answered; nothing where the balancer does not tell who did.
-    fn by_others(&self, hosts: &[&str]) -> Probed {
+    fn by_others(&self, hosts: &[&str]) -> Asked {
+        let mut others = Asked::default();
         if self.by.is_empty() {
-            return Probed::default();
+            return others;
         }
-        let mut theirs = Probed::default();
-        for host in hosts {
-            theirs.add(&self.by.get(*host).map(Asked::sum).unwrap_or_default());
+        for (url, all) in &self.all.0 {
+            let mut theirs = Probed::default();
+            for asked in hosts.iter().filter_map(|host| self.by.get(*host)) {
+                theirs.add(asked.0.get(url).unwrap_or(&Probed::default()));
+            }
+            others.0.insert(url.clone(), all.since(&theirs));
         }
-        self.all.sum().since(&theirs)
+        others
     }
 }
 
@@ -143,8 +98,11 @@ impl Reading {
     }
 
     pub fn since(&self, earlier: &Self) -> Self {
-        let direct = self.direct.iter();
-        let direct = direct.map(|(host, now)| (host.clone(), now.since(earlier.direct.get(host))));
+        // Whose earlier ones nobody could read has none from this time alone.
+        let direct = self.direct.iter().filter_map(|(host, now)| {
+            let before = earlier.direct.get(host)?;
+            Some((host.clone(), now.since(Some(before))))
+        });
         let through = self.through.iter().map(|(balancer, now)| {
             let before = earlier.through.get(balancer);
             let by = now.by.iter().map(|(host, now)| {
@@ -172,74 +130,78 @@ impl Reading {
         all
     }
 
-    /// What this node answered: asked by itself, and by each balancer. A balancer that does not tell who answered stands for
-    /// the node that changes.
-    fn of(&self, host: &str) -> BTreeMap<(String, &str), &Probed> {
-        let mut all = Vec::new();
-        all.extend(
-            self.direct
-                .get(host)
-                .map(|asked| ("asked on itself".to_owned(), asked)),
-        );
-        for (balancer, through) in &self.through {
-            let asked = match through.by.is_empty() {
-                true => Some(&through.all),
-                false => through.by.get(host),
-            };
-            all.extend(asked.map(|asked| (format!("through {balancer}"), asked)));
-        }
-        let each = all.into_iter().flat_map(|(how, asked)| {
-            let each = asked.0.iter();
-            each.map(move |(url, probed)| ((how.clone(), url.as_str()), probed))
+    /// What this node answered, by the way in which it was asked: by itself, and by each balancer that tells who answered.
+    fn told_of(&self, host: &str) -> BTreeMap<Way<'_>, &Asked> {
+        let direct = self.direct.get(host).map(|asked| (Way::Itself, asked));
+        let through = self.through.iter();
+        let through = through.filter_map(|(balancer, through)| {
+            let asked = through.by.get(host)?;
+            Some((Way::Through(balancer), asked))
         });
-        each.collect()
+        direct.into_iter().chain(through).collect()
+    }
+
+    /// The same; a balancer that does not tell who answered stands for the node that changes.
+    fn of(&self, host: &str) -> BTreeMap<Way<'_>, &Asked> {
+        let mut told = self.told_of(host);
+        let silent = self.through.iter().filter(|(_, t)| t.by.is_empty());
+        told.extend(silent.map(|(balancer, t)| (Way::Through(balancer), &t.all)));
+        told
+    }
+
+    /// What this node answered to the same question.
+    fn same(&self, host: &str, way: Way<'_>, url: &str) -> Option<&Probed> {
+        let told = self.told_of(host);
+        told.iter().find(|(asked, _)| **asked == way)?.1.same(url)
+    }
+
+    fn others(&self, host: &str) -> BTreeSet<&str> {
+        let by = self.through.values().flat_map(|t| t.by.keys());
+        let all = self.direct.keys().chain(by).map(String::as_str);
+        all.filter(|other| *other != host).collect()
     }
 }
 
-impl Reading {
-    /// The same question, asked of others in the same way.
-    fn of_peers(&self, host: &str, (how, url): &(String, &str)) -> Vec<&Probed> {
-        let peers = self
-            .direct
-            .keys()
-            .chain(self.through.values().flat_map(|t| t.by.keys()));
-        let peers: BTreeSet<&String> = peers.filter(|peer| *peer != host).collect();
-        let of_peer = |peer: &&String| {
-            let asked = self.of(peer).into_iter();
-            let mut same = asked.filter(|((h, u), _)| h == how && path(u) == path(url));
-            same.next().map(|(_, probed)| probed)
-        };
-        peers.iter().filter_map(of_peer).collect()
-    }
-}
-
-/// Whether a node that soaks does worse than before: `now` since its soak began. What was answered badly before anything was
-/// changed proves nothing.
+/// Whether a node that soaks does worse than before: `now` since its soak began. Each question by itself, as one that fails must
+/// not hide among others, and all of them together, as of many each is asked a few times.
 pub fn is_failing(limits: &Limits, host: &str, before: &Reading, now: &Reading) -> Option<String> {
     let before = before.of(host);
-    now.of(host).into_iter().find_map(|(asked, probed)| {
-        let usual = before.get(&asked);
-        if usual.is_some_and(|usual| share(usual) > limits.max_error_rate) {
-            return None;
-        }
-        let why = limits.too_many_failures(probed)?;
-        Some(format!("{}, {why}", asked.0))
+    now.of(host).into_iter().find_map(|(way, asked)| {
+        let why = fails(limits, before.get(&way).copied(), asked)?;
+        Some(format!("{way}, {why}"))
     })
+}
+
+/// The first of the questions that fails too often, or all of them together.
+fn fails(limits: &Limits, before: Option<&Asked>, now: &Asked) -> Option<String> {
+    let before_of = |url| before.and_then(|before| before.0.get(url));
+    let each = now.0.iter();
+    let mut each = each.filter_map(|(url, now)| limits.too_many_failures(before_of(url), now));
+    each.next()
+        .or_else(|| limits.too_many_failures(before.map(Asked::sum).as_ref(), &now.sum()))
 }
 
 /// Each question was answered often enough to tell how long it takes.
 pub fn is_enough(host: &str, now: &Reading) -> bool {
     let of = now.of(host);
-    let mut asked = of.values().filter(|probed| probed.sent > 0);
-    asked.all(|probed| probed.answered() >= FEW_ANSWERS)
+    let mut asked = of.values().flat_map(|asked| asked.0.values());
+    asked.all(|probed| probed.sent == 0 || probed.answered() >= FEW_ANSWERS)
 }
 
+/// Whether it takes longer than before, and its peers do not.
 pub fn is_slower(limits: &Limits, host: &str, before: &Reading, now: &Reading) -> Option<String> {
-    let before = before.of(host);
-    now.of(host).into_iter().find_map(|(asked, probed)| {
-        let peers = now.of_peers(host, &asked);
-        let why = limits.too_slow(before.get(&asked)?, probed, &peers)?;
-        Some(format!("{}, {} {why}", asked.0, asked.1))
+    let usual = before.of(host);
+    now.of(host).into_iter().find_map(|(way, asked)| {
+        let usual = usual.get(&way)?;
+        asked.0.iter().find_map(|(url, probed)| {
+            let peers = now.others(host).into_iter().filter_map(|peer| {
+                let now = now.same(peer, way, url)?;
+                Some((before.same(peer, way, url)?, now))
+            });
+            let peers: Vec<_> = peers.collect();
+            let why = limits.too_slow(usual.0.get(url)?, probed, &peers)?;
+            Some(format!("{way}, {url} {why}"))
+        })
     })
 }
 
@@ -257,12 +219,9 @@ pub fn others_fail(
     now: &Reading,
 ) -> Option<String> {
     now.through.iter().find_map(|(balancer, through)| {
-        let usual = before.through.get(balancer).map(|t| t.all.sum());
-        if usual.is_some_and(|usual| share(&usual) > limits.max_error_rate) {
-            return None;
-        }
-        let why = limits.too_many_failures(&through.by_others(soaking))?;
-        Some(format!("through {balancer}, {why}"))
+        let usual = before.through.get(balancer).map(|t| &t.all);
+        let why = fails(limits, usual, &through.by_others(soaking))?;
+        Some(format!("{}, {why}", Way::Through(balancer)))
     })
 }
 
@@ -282,6 +241,7 @@ pub fn told<T: DeserializeOwned>(value: Option<&Value>) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn probed(good: u64, millis: u64, bad: u64) -> Probed {
         let mut probed = Probed::default();
@@ -321,24 +281,77 @@ mod tests {
     }
 
     #[test]
-    fn two_failures_have_any_reason_and_three_of_many_are_few() {
+    fn what_failed_now_and_then_may_not_fail_always() {
         let limits = Limits::default();
-        assert_eq!(limits.too_many_failures(&probed(10, 1, 2)), None);
-        assert_eq!(limits.too_many_failures(&probed(300, 1, 3)), None);
-        let why = limits.too_many_failures(&probed(37, 1, 3)).unwrap();
-        assert_eq!(why, "3 of 40 requests failed (GET / answers 503)");
+        let before = direct(&probed(11, 5, 1));
+        for (good, bad, fails) in [
+            (0, 3, true),
+            (8, 12, true),
+            (14, 6, false),
+            (138, 12, false),
+        ] {
+            let now = direct(&probed(good, 5, bad));
+            let why = is_failing(&limits, "n1", &before, &now);
+            assert_eq!(why.is_some(), fails, "{bad} of {}: {why:?}", good + bad);
+        }
+        // It always did, of so many that a product of shares is nothing.
+        let bad = direct(&probed(40, 5, 8_000));
+        assert_eq!(is_failing(&limits, "n1", &bad, &bad), None);
+        let worse = direct(&probed(0, 5, 8_000));
+        assert!(is_failing(&limits, "n1", &bad, &worse).is_some());
+        let through = |probed| through(&[("n2", probed)], &Probed::default());
+        let (before, now) = (through(probed(11, 5, 1)), through(probed(0, 5, 12)));
+        assert!(others_fail(&limits, &["n1"], &before, &now).is_some());
+        assert_eq!(others_fail(&limits, &["n1"], &before, &before), None);
+    }
+
+    /// Of forty questions each is asked four times.
+    #[test]
+    fn questions_that_are_asked_seldom_are_judged_together() {
+        let limits = Limits::default();
+        let all = |bad: u64| {
+            let each = (0..40).map(|n| (format!("http://a/{n}"), probed(4 - bad, 5, bad)));
+            Reading {
+                direct: [("n1".to_owned(), Asked(each.collect()))].into(),
+                ..Reading::default()
+            }
+        };
+        let why = is_failing(&limits, "n1", &all(0), &all(1)).unwrap();
+        assert!(
+            why.starts_with("asked on itself, 40 of 160 requests"),
+            "{why}"
+        );
+        assert_eq!(is_failing(&limits, "n1", &all(1), &all(1)), None);
+    }
+
+    /// Such as one that an earlier run changed.
+    #[test]
+    fn a_peer_that_was_slow_before_is_no_excuse() {
+        let limits = Limits::default();
+        let both = |n1, n2| Reading {
+            direct: [("n1", n1), ("n2", n2)]
+                .map(|(host, millis)| (host.to_owned(), asked(&probed(20, millis, 0))))
+                .into(),
+            ..Reading::default()
+        };
+        let is_slow = |before, now| is_slower(&limits, "n2", &before, &now).is_some();
+        assert!(is_slow(both(130, 60), both(130, 130)));
+        assert!(!is_slow(both(130, 60), both(270, 130)));
+        // A backend that takes longer adds the same to each.
+        assert!(!is_slow(both(20, 5), both(220, 205)));
     }
 
     #[test]
-    fn slow_is_more_than_twice_and_more_than_noise() {
+    fn a_balancer_that_does_not_tell_knows_no_peers() {
         let limits = Limits::default();
-        let is_slow = |before, now| limits.too_slow(&before, &now, &[]).is_some();
-        assert!(is_slow(probed(20, 100, 0), probed(20, 300, 0)));
-        assert!(!is_slow(probed(20, 100, 0), probed(20, 180, 0)));
-        assert!(!is_slow(probed(20, 2, 0), probed(20, 40, 0)));
-        assert!(!is_slow(probed(4, 100, 0), probed(20, 900, 0)));
-        assert!(is_slow(probed(5, 100, 0), probed(20, 900, 0)));
-        assert!(!is_slow(probed(20, 100, 0), probed(9, 900, 0)));
+        let reading = |millis| Reading {
+            direct: ["n1", "n2"]
+                .map(|host| (host.to_owned(), Asked::default()))
+                .into(),
+            ..through(&[], &probed(20, millis, 0))
+        };
+        let why = is_slower(&limits, "n1", &reading(60), &reading(120)).unwrap();
+        assert!(why.starts_with("through lb, "), "{why}");
     }
 
     #[test]
@@ -420,6 +433,6 @@ mod tests {
         let is_slow = |now: &Reading| is_slower(&limits, "n1", &both(10, 10), now).is_some();
         assert!(is_slow(&both(300, 10)));
         assert!(is_slow(&both(300, 140)));
-        assert!(!is_slow(&both(300, 200)));
+        assert!(!is_slow(&both(300, 210)));
     }
 }

@@ -14,6 +14,7 @@ mod evidence;
 mod keys;
 mod lease;
 mod leaving;
+mod limits;
 mod watch;
 mod wishes;
 
@@ -77,7 +78,7 @@ struct Moving {
     faults: HashMap<String, String>,
     /// Somebody was taken out.
     taken: bool,
-    /// What a node without peers had deployed.
+    /// What nodes had deployed before they were taken out.
     contents: HashMap<String, BTreeSet<String>>,
     watched: Watched,
 }
@@ -292,7 +293,8 @@ impl<'r> Roll<'r> {
             .iter()
             .zip(probed)
             .map(|(host, probed)| {
-                self.note_fault(host, probed.as_ref().err());
+                let fault = probed.as_ref().err().cloned();
+                self.note_fault(host, fault.or_else(|| read.fault(host)).as_ref());
                 read.sight(host, probed.is_ok(), self.moving().out.contains(host))
             })
             .collect();

@@ -16,6 +16,16 @@ use tokio::sync::OnceCell;
 /// Looks at a node that soaks for each reading of the balancers.
 const LOOKS_A_READING: u32 = 5;
 
+/// Between two looks, so much of a soak counts as watched: a look that had to wait says nothing of the time before it.
+const LONGEST_GAP: Duration = Duration::from_secs(10);
+
+/// However short it is, with as many looks at a healthy node a soak may end well.
+const LEAST_LOOKS: u32 = 2;
+
+/// Whoever does not say in time what it answered has no part in a reading: a node that changes is busy, one that is gone is not
+/// missed by its connection for half a minute.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+
 /// How often a bake may begin again after a probe that failed, as a soak may.
 const BAKES: u8 = 4;
 
@@ -64,8 +74,9 @@ impl Roll<'_> {
         let hosts = self.cluster.hosts.iter();
         let hosts = hosts.filter(|host| self.state(host).is_some());
         let direct = hosts.map(|host| async move {
-            let run = self.errand_with(host, &[PROBE], vars(None, last)).await;
-            Some((host.clone(), asked(&run.ok()??)?))
+            let run = self.errand_with(host, &[PROBE], vars(None, last));
+            let run = tokio::time::timeout(READ_WITHIN, run).await;
+            Some((host.clone(), asked(&run.ok()?.ok()??)?))
         });
         let (direct, through) = tokio::join!(join_all(direct), self.through(last));
         Reading {
@@ -147,34 +158,17 @@ impl Roll<'_> {
     }
 
     async fn watch_for(&self, host: &str, time: Duration, what: &str, is_out: bool) -> How {
-        let began = Instant::now();
         let mut soak = Soak::new(self, host, is_out).await;
-        loop {
-            let left = time.saturating_sub(began.elapsed());
-            if left.is_zero() {
-                break;
-            }
-            let text = format!("watching {what}: {} s more", left.as_secs() + 1);
-            self.working(host, &text);
-            let pause = PROBE_PAUSE.min(left);
-            if tokio::time::timeout(pause, self.fleet.stopping())
-                .await
-                .is_ok()
-            {
-                return How::Cut;
-            }
-            match self.look_at(host).await {
-                Err(why) => return How::Failed { why },
-                Ok(direct) => soak.note(direct),
-            }
-            if began.elapsed() * 2 >= time {
-                soak.at_half_time().await;
-            }
-            if let Some(why) = soak.failing(false).await {
-                return How::Worse { why };
+        if let Err(how) = soak.watch(time, what).await {
+            return how;
+        }
+        if soak.slower().is_some() {
+            soak.begin_anew();
+            if let Err(how) = soak.watch(time / 2, "whether it stays slow").await {
+                return how;
             }
         }
-        match soak.failing(true).await.or_else(|| soak.slower()) {
+        match soak.slower() {
             Some(why) => How::Worse { why },
             None => match self.lacks_nothing(host).await {
                 Ok(()) => How::Well,
@@ -291,11 +285,51 @@ impl<'s> Soak<'s> {
         }
     }
 
+    /// Until it was found healthy for so long.
+    async fn watch(&mut self, time: Duration, what: &str) -> Result<(), How> {
+        let longest = LONGEST_GAP.min(time / LEAST_LOOKS);
+        let mut watched = Duration::ZERO;
+        let mut looked = Instant::now();
+        while watched < time {
+            let left = time.saturating_sub(watched);
+            let text = format!("watching {what}: {} s more", left.as_secs() + 1);
+            self.roll.working(self.host, &text);
+            let pause = PROBE_PAUSE.min(left).min(longest);
+            let stopping = self.roll.fleet.stopping();
+            if tokio::time::timeout(pause, stopping).await.is_ok() {
+                return Err(How::Cut);
+            }
+            let direct = self.roll.look_at(self.host).await;
+            self.note(direct.map_err(|why| How::Failed { why })?);
+            watched += looked.elapsed().min(longest);
+            looked = Instant::now();
+            if watched * 2 >= time {
+                self.at_half_time().await;
+            }
+            self.proves(false).await?;
+        }
+        self.proves(true).await
+    }
+
+    async fn proves(&mut self, is_over: bool) -> Result<(), How> {
+        match self.failing(is_over).await {
+            Some(why) => Err(How::Worse { why }),
+            None => Ok(()),
+        }
+    }
+
     fn note(&mut self, direct: Option<Asked>) {
-        self.now
-            .direct
-            .extend(direct.map(|d| (self.host.to_owned(), d)));
         self.looks += 1;
+        if let Some(direct) = direct {
+            let first = self.first.direct.entry(self.host.to_owned());
+            first.or_insert_with(|| direct.clone());
+            self.now.direct.insert(self.host.to_owned(), direct);
+        }
+    }
+
+    /// A process that was just started is slow for longer than a short soak. What is slow by chance is seldom so twice.
+    fn begin_anew(&mut self) {
+        self.half = Some(self.now.clone());
     }
 
     async fn at_half_time(&mut self) {

@@ -1,7 +1,7 @@
 //! A play's `rollout:` as the rollout wants it: who is a cluster, where its balancers are, and the policy.
 
-use super::evidence::Limits;
 use super::keys::{self, Keys};
+use super::limits::Limits;
 use crate::plan::{self, HostState, World};
 use crate::rollout::{FirstInstall, OnFailure, Policy};
 use crate::run::prepare::as_problems;
