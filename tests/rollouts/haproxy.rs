@@ -424,7 +424,7 @@ async fn a_peer_that_the_balancer_finds_down_in_part_does_not_count() {
     haproxy.nodes[1].is_up.store(false, SeqCst);
     haproxy.until(|h| h.who_answers() == ["n1"]);
     haproxy.site.run(&["--limit", "n1"]).await.is(4).says(&[
-        "not healthy: lb: n_http/n2 fails its check: L7",
+        "not healthy: lb: n_http/n2 fails its check: ",
         "n2 is not in rotation on every balancer",
         "n1           not begun",
     ]);
