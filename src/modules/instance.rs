@@ -158,11 +158,12 @@ instance:
 
     fn check(&self, system: &System) -> Result<Vec<Change>> {
         let unit = Unit::look(system, &self.service)?;
+        let stranger = self.stranger(system, &unit);
+        // First: whoever looks must learn it also where something below cannot be read.
+        self.note_what_runs(system, &unit, stranger.as_ref())?;
         let swaps = self.differing_files(system)?;
         let removals = self.present_files(system)?;
         let switch = self.differing_link(system)?;
-        let stranger = self.stranger(system, &unit);
-        self.note_what_runs(system, &unit, stranger.as_ref())?;
         let why = match (swaps.first(), removals.first(), &switch, stranger) {
             (Some((_, why)), ..) => Some(why.clone()),
             (None, Some(path), ..) => Some(format!("{} is there", short(path))),

@@ -37,6 +37,8 @@ fn two_minutes() -> Duration {
     Duration::from_secs(120)
 }
 
+/// For one node: all of them must have been asked while a rollout's look is fresh.
+const TIMEOUT: Duration = Duration::from_secs(3);
 /// Bytes of an answer that are read.
 const LIMIT: u64 = 64 << 10;
 
@@ -80,7 +82,7 @@ impl SiRoles {
         request.login = Some((self.user.clone(), self.password.clone()));
         // This asks the process at this address, whoever signed for its name.
         request.verify = false;
-        request.timeout = Duration::from_secs(10);
+        request.timeout = TIMEOUT;
         let answer = system
             .ask(&request)
             .and_then(|answer| Ok((answer.status, answer.text(LIMIT)?)));

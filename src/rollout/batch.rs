@@ -56,11 +56,12 @@ impl Rollout {
         self.cut(&candidates, zone)
     }
 
-    /// Those that an earlier run left out, healthy, and that this one does nothing to: it needs nothing, or begins nobody else.
+    /// Those that an earlier run left out, healthy, and that need nothing. Others may have proved bad: whom a run only took out
+    /// comes back by itself when that run is gone, and whom it left out it had begun to change.
     pub(super) fn forgotten(&self) -> Vec<usize> {
         self.all(|h| {
             let is_left = match h.stage {
-                Stage::Waiting => self.halt.is_some(),
+                Stage::Waiting => self.halt.is_some() && h.needs == Needs::Nothing,
                 Stage::Settled(Standing::Same) => true,
                 _ => false,
             };

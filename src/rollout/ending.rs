@@ -50,6 +50,8 @@ pub enum Standing {
     Untouched {
         why: Option<String>,
     },
+    /// Not begun, and still out as an earlier run left it.
+    LeftOut,
     /// Old state again, in rotation.
     RolledBack {
         why: Option<String>,
@@ -95,6 +97,7 @@ impl fmt::Display for Standing {
             Self::Unproven => f.write_str("changed and serving; not watched to the end"),
             Self::Untouched { why: None } => f.write_str("not begun"),
             Self::Untouched { why: Some(why) } => write!(f, "as it was, and back: {why}"),
+            Self::LeftOut => f.write_str("not begun, and still out as an earlier run left it"),
             Self::RolledBack { why: None } => f.write_str("old state again"),
             Self::RolledBack { why: Some(why) } => write!(f, "old state again: {why}"),
             Self::Failed { why } => write!(f, "failed, and never taken away: {why}"),
@@ -141,6 +144,7 @@ impl Rollout {
                     by: by.to_owned(),
                     new: false,
                 },
+                None if host.is_drained_by_us() => Standing::LeftOut,
                 None => Standing::Untouched {
                     why: host.why.clone(),
                 },

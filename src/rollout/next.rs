@@ -44,11 +44,7 @@ impl Rollout {
     fn put_back_forgotten(&mut self, forgotten: &[usize], actions: &mut Vec<Action>) {
         for at in forgotten {
             self.hosts[*at].attempts += 1;
-            let with = match self.hosts[*at].is_waiting() {
-                true => With::Untouched,
-                false => With::Converged,
-            };
-            self.put_back(*at, with, actions);
+            self.put_back(*at, With::Converged, actions);
         }
     }
 

@@ -49,7 +49,7 @@ impl Run<'_> {
                 return Ok(ended);
             }
         }
-        Ok(self.tally.ended())
+        Ok(self.ended())
     }
 
     async fn rehearse_back(&mut self, at: usize, world: World<'_>) -> Result<(), Problems> {

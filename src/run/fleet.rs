@@ -12,13 +12,16 @@ use futures_util::stream::{self, StreamExt as _};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell, watch};
 
 /// The size of one piece of content on the wire, in bytes.
 const PIECE: usize = 256 << 10;
 
 /// Between two looks at a lock that another run holds.
-const BUSY_PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
+const BUSY_PAUSE: Duration = Duration::from_secs(2);
+/// A worker whose connection was lost finishes its step before it leaves.
+const RENEWED_WITHIN: Duration = Duration::from_secs(30);
 
 /// One worker's line; an order at a time.
 type WorkerLine = Arc<Mutex<Session>>;
@@ -33,6 +36,8 @@ pub struct Fleet<'a> {
     worker: Arc<Worker>,
     teller: Teller,
     sessions: Mutex<Seats>,
+    /// Machines whose connection was lost and is not there again.
+    lost: Mutex<HashSet<String>>,
     next_order: AtomicU32,
     /// Turns true when the run was asked to stop.
     stop: watch::Receiver<bool>,
@@ -66,6 +71,7 @@ impl<'a> Fleet<'a> {
             worker,
             teller,
             sessions: Mutex::default(),
+            lost: Mutex::default(),
             next_order: AtomicU32::new(0),
             stop,
         }
@@ -123,16 +129,31 @@ impl<'a> Fleet<'a> {
             user: self.first_user(host),
             host: host.to_owned(),
         };
-        if let Ok(target) = self.target(&place)
-            && self.has_lost(&target.seat().0).await
-            && self.meet_again(host).await.is_ok()
-        {
-            self.teller
-                .note(Some(host), "its connection was lost; there is a new one");
+        let Ok(target) = self.target(&place) else {
+            return;
+        };
+        let (machine, account) = target.seat();
+        if !self.has_lost(&machine).await {
+            return;
         }
+        self.lost.lock().await.insert(machine.clone());
+        let Ok(line) = self.open(&target, RENEWED_WITHIN).await else {
+            return;
+        };
+        self.lost.lock().await.remove(&machine);
+        let mut sessions = self.sessions.lock().await;
+        sessions.retain(|(at, _), _| *at != machine);
+        sessions.insert((machine, account), Arc::new(OnceCell::from(Ok(line))));
+        drop(sessions);
+        self.teller
+            .note(Some(host), "its connection was lost; there is a new one");
     }
 
+    /// One that was, or could not be opened anew since.
     async fn has_lost(&self, machine: &str) -> bool {
+        if self.lost.lock().await.contains(machine) {
+            return true;
+        }
         let sessions = self.sessions.lock().await;
         let mut lines = sessions.iter().filter(|((at, _), _)| at == machine);
         lines.any(|(_, cell)| match cell.get() {
@@ -304,17 +325,21 @@ impl<'a> Fleet<'a> {
         let mut sessions = self.sessions.lock().await;
         let cell = Arc::clone(sessions.entry(target.seat()).or_default());
         drop(sessions);
-        cell.get_or_init(|| self.open(&target)).await.clone()
+        let patience = self.prepared.options.wait_lock;
+        cell.get_or_init(|| self.open(&target, patience))
+            .await
+            .clone()
     }
 
-    async fn open(&self, target: &ssh::Target) -> Result<WorkerLine, Lost> {
+    /// `patience` is for the worker of another run, or of a connection that was lost, to end.
+    async fn open(&self, target: &ssh::Target, patience: Duration) -> Result<WorkerLine, Lost> {
         let reaching = |phase: &str| {
             self.teller.tell(Event::Reaching {
                 host: target.name.clone(),
                 phase: phase.to_owned(),
             });
         };
-        let patience = tokio::time::Instant::now() + self.prepared.options.wait_lock;
+        let patience = tokio::time::Instant::now() + patience;
         loop {
             match ssh::connect(target, &self.worker, reaching).await {
                 Err(Lost::Busy(_))

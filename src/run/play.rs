@@ -93,10 +93,15 @@ impl Run<'_> {
                 return Ok(ended);
             }
         }
-        Ok(match self.tally.ended() {
+        Ok(self.ended())
+    }
+
+    /// How a run ended that nothing stopped.
+    pub(super) fn ended(&self) -> Ended {
+        match self.tally.ended() {
             Ended::Done if self.left_behind => Ended::Stopped,
             ended => ended,
-        })
+        }
     }
 
     /// Reaches every host. Some ways of not reaching one end the run before anything is changed.

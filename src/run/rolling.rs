@@ -31,7 +31,7 @@ impl Run<'_> {
             }
             self.roll_cluster(at, &world, &cluster, way.as_ref(), reached)
                 .await;
-            if let (Some(way), None) = (&way, &self.stopped) {
+            if let (Some(way), None, false) = (&way, &self.stopped, self.left_behind) {
                 self.tell_back(&cluster, way);
             }
             if self.stopped.is_some() {

@@ -7,19 +7,15 @@
 use crate::event::{Answer, Event, Health, InRotation, NodeStatus, Standing, TenantState};
 use crate::inventory::Inventory;
 use crate::plan::host_ladder;
-use crate::vars::{Ladder, Layer, Scope, Variable, is_secret};
+use crate::vars::{Ladder, Layer, Scope, Variable, is_secret, secrets_within};
 use crate::wire::survey::Seen;
 use crate::wire::{Failure, Outcome};
 use regex::{Regex, RegexBuilder};
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Shorter values are words of the language: hiding them would hide the story.
 const SHORTEST: usize = 6;
-
-/// Of a text of several lines, each line of this length is one too.
-const LINE: usize = 16;
 
 const SHOWN: &str = "•••";
 
@@ -51,7 +47,7 @@ impl Scrub {
             find(ladder, &mut found);
         }
         if let Some(Variable::Data(hostvars)) = common.variables.get("hostvars") {
-            find_within(hostvars, false, &mut found);
+            secrets_within(hostvars, false, SHORTEST, &mut found);
         }
         Self::of(found)
     }
@@ -187,29 +183,8 @@ fn find(ladder: &Ladder, found: &mut BTreeSet<String>) {
     let names: BTreeSet<&str> = ladder.names().filter(|n| is_secret(n)).collect();
     for name in names {
         if let Ok(value) = scope.value(name) {
-            find_within(&value, true, found);
+            secrets_within(&value, true, SHORTEST, found);
         }
-    }
-}
-
-/// `is_secret` says that all of it is.
-fn find_within(value: &Value, secret: bool, found: &mut BTreeSet<String>) {
-    match value {
-        Value::String(text) if secret => {
-            // Keys and certificates come back line by line.
-            let lines = text.lines().filter(|l| l.chars().count() >= LINE);
-            found.extend(lines.map(str::to_owned));
-            if text.chars().count() >= SHORTEST {
-                found.insert(text.clone());
-            }
-        }
-        Value::Array(list) => list.iter().for_each(|v| find_within(v, secret, found)),
-        Value::Object(map) => {
-            for (name, value) in map {
-                find_within(value, secret || is_secret(name), found);
-            }
-        }
-        _ => {}
     }
 }
 
@@ -222,7 +197,7 @@ mod tests {
         let mut found = BTreeSet::new();
         let value =
             serde_json::json!({"a": {"db_password": "s3cret-value", "db_user": "somebody"}});
-        find_within(&value, false, &mut found);
+        secrets_within(&value, false, SHORTEST, &mut found);
         let scrub = Scrub::of(found);
         assert_eq!(scrub.hide("somebody, s3cret-value"), "somebody, •••");
         let failure = Failure::new("login with s3cret-value failed")
@@ -232,12 +207,5 @@ mod tests {
             failure,
         });
         assert!(!format!("{event:?}").contains("s3cret"));
-    }
-
-    #[test]
-    fn names_of_secrets() {
-        assert!(is_secret("db_apim_password"));
-        assert!(is_secret("ansible_become_pass"));
-        assert!(!is_secret("password_rule"));
     }
 }

@@ -7,7 +7,6 @@ use crate::ssh::{Secret, Target};
 use crate::vars::{Ladder, Scope, Unresolved, Variable};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,7 +59,7 @@ pub fn target(host: &str, ladder: &Ladder, user: Option<&str>) -> Result<Target>
         port: reading.port(),
         user: login.unwrap_or_else(login_name),
         local,
-        private_key: reading.private_key(local),
+        private_key: reading.private_key(),
         passphrase: reading.secret(&["apim_deploy_key_passphrase"]),
         password: reading.secret(&["ansible_password", "ansible_ssh_pass"]),
         known_hosts: reading.known_hosts(),
@@ -142,23 +141,11 @@ impl Reading<'_> {
         self.host.to_owned()
     }
 
-    /// Whether there is such a key; what it holds shows when it is used.
-    fn private_key(&mut self, local: bool) -> Option<PathBuf> {
+    /// Whether there is such a key shows when it is used: whoever lints need not have it.
+    fn private_key(&mut self) -> Option<PathBuf> {
         let names = ["ansible_ssh_private_key_file", "ansible_private_key_file"];
-        let (name, text) = self.named_text(&names)?;
-        let path = PathBuf::from(home(&text));
-        let reason = match fs::metadata(&path) {
-            Ok(found) if found.is_dir() => Some("this is a folder".to_owned()),
-            Ok(_) => None,
-            Err(error) => Some(error.to_string()),
-        };
-        if let Some(reason) = reason.filter(|_| !local) {
-            let problem = Problem::new(format!("there is no private key {}", path.display()))
-                .because(reason)
-                .help("name a file on this machine, or leave the variable out: then ~/.ssh and the agent are asked");
-            self.wrong(name, problem);
-        }
-        Some(path)
+        let (_, text) = self.named_text(&names)?;
+        Some(PathBuf::from(home(&text)))
     }
 
     /// The plan asks for each task; a host without one may not have a wrong word either.

@@ -5,26 +5,13 @@ use super::engine::Form;
 use super::fault::Fault;
 use super::piece::Piece;
 use super::reading::{paths, words};
+use super::secret::is_secret;
 use super::{Scope, Variable};
 use crate::source::{Node, Problem, Span};
 use std::sync::Arc;
 
-/// A variable with one of these endings holds a secret.
-const SECRETS: &[&str] = &[
-    "password",
-    "passwd",
-    "_pass",
-    "passphrase",
-    "secret",
-    "token",
-];
 /// A longer value says less than its place.
 const LONGEST: usize = 40;
-
-/// Whether a variable of this name holds a secret.
-pub fn is_secret(name: &str) -> bool {
-    SECRETS.iter().any(|ending| name.ends_with(ending))
-}
 
 impl Scope<'_> {
     /// The variables whose values are to blame: those that the complaint names, and the one at its place.

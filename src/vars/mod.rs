@@ -16,10 +16,11 @@ mod piece;
 mod place;
 mod reading;
 mod scope;
+mod secret;
 mod strangers;
 
-pub use blame::is_secret;
 pub use check::{check_condition, check_template, check_texts};
+pub use secret::{is_secret, secrets_within};
 pub use scope::Scope;
 pub use strangers::Text;
 

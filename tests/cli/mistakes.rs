@@ -50,16 +50,6 @@ fn connection_variables_that_cannot_be_meant() {
             "write `true` or `false`",
         ),
         (
-            "ansible_ssh_private_key_file: nope",
-            "there is no private key nope",
-            "name a file on this machine",
-        ),
-        (
-            "ansible_private_key_file: .",
-            "there is no private key .",
-            "this is a folder",
-        ),
-        (
             "ansible_port: abc",
             "`ansible_port` is `abc`, which is no port",
             "leave the variable out for 22",

@@ -388,17 +388,12 @@ impl Rules {
         hold!(self.bad & me == 0, "I10: {name} is bad, and put back");
         let took_out = self.begun & me != 0;
         let left = world.taken.ours & world.taken.healthy & me != 0;
-        let from_earlier = left && (cluster.change & me == 0 || self.begins_nobody());
+        let from_earlier = left && cluster.change & me == 0;
         hold!(
             took_out || from_earlier,
             "{name} is put back, and was never taken out"
         );
         Ok(())
-    }
-
-    /// There is a reason to stop.
-    fn begins_nobody(&self) -> bool {
-        self.disturbed || self.interrupted || self.failed | self.may_have_failed != 0
     }
 
     fn soak(&mut self, host: u8) -> Broken {

@@ -445,15 +445,28 @@ fn what_an_earlier_run_left_drained_goes_back() {
 }
 
 #[test]
-fn who_stops_early_leaves_nobody_out_of_an_earlier_run() {
+fn who_stops_early_leaves_nobody_out_who_needs_nothing() {
+    let mut hosts = pair();
+    hosts[0].needs = Needs::Nothing;
+    hosts[1].needs = Needs::Unreachable;
+    let (mut story, actions) = Story::new(Policy::default(), hosts, Ledger::default());
+    story.out = vec!["gw-1".to_owned()];
+    let story = story.play(actions, |_, _| {});
+    assert_eq!(story.told, ["PutBack gw-1", "Soak gw-1"]);
+    let why = "gw-2: unreachable".to_owned();
+    assert_eq!(*story.verdict(), Verdict::Paused { why });
+}
+
+/// It may be half changed, or have proved bad.
+#[test]
+fn who_needs_something_and_is_not_begun_stays_as_an_earlier_run_left_it() {
     let mut hosts = pair();
     hosts[1].needs = Needs::Unreachable;
     let (mut story, actions) = Story::new(Policy::default(), hosts, Ledger::default());
     story.out = vec!["gw-1".to_owned()];
     let story = story.play(actions, |_, _| {});
-    assert_eq!(story.told, ["PutBack gw-1"]);
-    let why = "gw-2: unreachable".to_owned();
-    assert_eq!(*story.verdict(), Verdict::Paused { why });
+    assert!(story.told.is_empty());
+    assert_eq!(story.ending.unwrap().hosts[0].1, Standing::LeftOut);
 }
 
 /// What it was before that earlier run, nobody knows: it is for a person to say.

@@ -659,7 +659,7 @@ load_p99() {
 
 # slower_than BEFORE: the loads whose p99 is more than half above that before, "name before now" a line. Below 20 ms it is noise.
 slower_than() {
-  join <(sort <<<"$1") <(load_p99 | sort) | awk '$3 > 1.5 * ($2 > 20 ? $2 : 20)'
+  join -a 2 <(sort <<<"$1") <(load_p99 | sort) | awk 'NF < 3 || $3 > 1.5 * ($2 > 20 ? $2 : 20)'
 }
 
 # Of the last run: pairs of hosts of one cluster of which one was taken out before the other was back.

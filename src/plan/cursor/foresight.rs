@@ -9,9 +9,10 @@ use crate::plan::step::Planned;
 use crate::plan::verdict;
 use crate::playbook::{Action as Written, Task};
 use crate::source::{Node, Problem};
-use crate::vars::{Ladder, Layer, Scope, Text, is_secret};
+use crate::vars::{Ladder, Layer, Scope, Text, is_secret, secrets_within};
 use crate::wire::Action;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Shorter values are words of the language.
@@ -254,11 +255,13 @@ fn broken<'n>(action: &Action, that: &'n [Node]) -> Vec<&'n Node> {
 }
 
 fn tells_a_secret(scope: &Scope<'_>, ladder: &Ladder, text: &str) -> bool {
-    ladder.names().filter(|name| is_secret(name)).any(|name| {
-        let value = scope.value(name).ok();
-        let secret = value.as_ref().and_then(Value::as_str);
-        secret.is_some_and(|s| s.len() >= SHORTEST_SECRET && text.contains(s))
-    })
+    let mut secrets = BTreeSet::new();
+    for name in ladder.names() {
+        if let Ok(value) = scope.value(name) {
+            secrets_within(&value, is_secret(name), SHORTEST_SECRET, &mut secrets);
+        }
+    }
+    secrets.iter().any(|secret| text.contains(secret))
 }
 
 /// Names that are known when a task has run.

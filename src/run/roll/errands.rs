@@ -308,6 +308,13 @@ impl Roll<'_> {
         }
     }
 
+    /// A word of the look at the way back, which changes nothing.
+    pub(super) async fn way_back_tells(&self, host: &str, field: &str) -> Option<Value> {
+        let vars = Layer::new("rollout").with("rollback_from", "");
+        let run = self.walk(host, &[ROLL_BACK], &vars, Mode::Check).await;
+        value(run.ok()?.as_ref()?, field).cloned()
+    }
+
     /// `None` when no role of the play has the file.
     async fn errand(
         &self,

@@ -45,6 +45,12 @@ use watch::{Watch, Watched};
 /// Between two questions whether a node is healthy.
 const PROBE_PAUSE: Duration = Duration::from_secs(2);
 
+/// Why a host whose look failed, and whose steps failed, does not go back: what is kept may be older than what it has.
+const UNSEEN: &str = "nobody could tell whether it was changed at all, nor what it was before";
+
+/// How often a balancer is asked to take a host back that has its old state again.
+const PUT_BACKS: u8 = 3;
+
 pub struct Roll<'r> {
     pub world: &'r World<'r>,
     pub fleet: &'r Fleet<'r>,
@@ -74,6 +80,8 @@ struct Moving {
     installed: HashSet<String>,
     /// The process of each host's service as it was found.
     processes: HashMap<String, Value>,
+    /// Hosts whose look failed before it came to their process: nobody could tell whether they were changed.
+    unseen: HashSet<String>,
     /// Why hosts did not serve when they were last looked at.
     faults: HashMap<String, String>,
     /// Somebody was taken out.
@@ -118,6 +126,7 @@ impl<'r> Roll<'r> {
                 handled: HashSet::new(),
                 installed: HashSet::new(),
                 processes: HashMap::new(),
+                unseen: HashSet::new(),
                 faults: HashMap::new(),
                 taken: false,
                 contents: HashMap::new(),
@@ -178,6 +187,7 @@ impl<'r> Roll<'r> {
     /// may be out meanwhile, by whomever.
     pub async fn go_back(&self, host: &str) -> Result<(), String> {
         let named = |why: String| format!("{host}: {why}");
+        self.renew_balancers().await;
         let seen = self.look_at_all().await;
         if !seen.unread.is_empty() {
             return Err(format!(
@@ -191,7 +201,14 @@ impl<'r> Roll<'r> {
         }
         went_well(self.take_out(host.to_owned()).await).map_err(named)?;
         went_well(self.restore(host.to_owned()).await).map_err(named)?;
-        went_well(self.put_back(host.to_owned()).await).map_err(named)
+        let mut back = Ok(());
+        for _ in 0..PUT_BACKS {
+            back = went_well(self.put_back(host.to_owned()).await).map_err(named);
+            if back.is_ok() {
+                break;
+            }
+        }
+        back
     }
 
     fn begin<'f>(&'f self, action: Action, under_way: &mut FuturesUnordered<UnderWay<'f>>) {
@@ -254,8 +271,10 @@ impl<'r> Roll<'r> {
             if found.installed {
                 self.moving().installed.insert(host.to_owned());
             }
-            if let Some(process) = process(&look) {
+            if let Some(process) = self.process(host, &look).await {
                 self.moving().processes.insert(host.to_owned(), process);
+            } else if look.failure.is_some() {
+                self.moving().unseen.insert(host.to_owned());
             }
             found.needs = match look.changes_something() || self.may_be_stopped(host, &look).await {
                 true => Needs::Change,
@@ -352,10 +371,24 @@ impl<'r> Roll<'r> {
 
     /// Its service was never stopped: the process is the one that was found, and it is healthy.
     async fn is_untouched(&self, host: &str) -> bool {
-        let found = self.moving().processes.get(host).cloned();
-        let now = self.dry_run(host).await.ok();
-        let now = now.as_ref().and_then(process);
-        found.is_some() && found == now && self.probe(host).await.is_ok()
+        let Some(found) = self.moving().processes.get(host).cloned() else {
+            return false;
+        };
+        self.fleet.renew(host).await;
+        let Ok(look) = self.dry_run(host).await else {
+            return false;
+        };
+        self.process(host, &look).await == Some(found) && self.probe(host).await.is_ok()
+    }
+
+    /// Its number; `None` when none runs. Where the steps do not come to tell it, the way back does.
+    async fn process(&self, host: &str, look: &Errand) -> Option<Value> {
+        let told = errands::value(look, "process").cloned();
+        let told = match told {
+            Some(told) => Some(told),
+            None => self.way_back_tells(host, "process").await,
+        };
+        told.filter(|process| !process.is_null())
     }
 
     /// Seen through, also when the run was asked to stop: a node that is out has to come back.
@@ -443,7 +476,9 @@ impl<'r> Roll<'r> {
         let began = Instant::now();
         self.working(&host, "bringing the old state back");
         self.fleet.renew(&host).await;
+        let is_unseen = self.moving().unseen.contains(&host);
         let restored = match self.touch(&host).await {
+            Ok(()) if is_unseen => Err(UNSEEN.to_owned()),
             Ok(()) => self.bring_back(&host).await,
             Err(why) => Err(why),
         };
@@ -527,13 +562,6 @@ fn went_well(observation: Observation) -> Result<(), String> {
 
 fn failed(why: String) -> How {
     How::Failed { why }
-}
-
-/// Its number; `None` when none runs.
-fn process(look: &Errand) -> Option<Value> {
-    errands::value(look, "process")
-        .filter(|process| !process.is_null())
-        .cloned()
 }
 
 /// Whether the service was there before: `instance` says so, and a host with another kind of service is taken as

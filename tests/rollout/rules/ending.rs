@@ -40,6 +40,7 @@ impl Rules {
                     && self.restored & me == 0
                     && (is_changed <= (self.failed & me != 0))
             }
+            Standing::LeftOut => !is_changed && self.begun & me == 0 && cluster.ours & me != 0,
             Standing::RolledBack { .. } => !is_new && self.restored & me != 0 && self.out & me == 0,
             Standing::Failed { .. } => !is_changed && self.failed & me != 0,
             Standing::NotInstalled { .. } => cluster.installed & me == 0 && self.bad & me != 0,
@@ -95,7 +96,8 @@ impl Rules {
             return Ok(());
         }
         let well = truth.ours & truth.healthy & !truth.foreign;
-        let left = well & !self.begun & !self.failed & !cluster.unreachable;
+        let idle = !self.begun & !self.failed & !cluster.unreachable & !cluster.change;
+        let left = well & idle;
         for host in (0..cluster.size).filter(|host| has(left, *host)) {
             let ours = world.balancers.iter().any(|b| has(b.ours, host));
             let refused = self.refused_put_backs[host as usize] > 0;
