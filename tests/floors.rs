@@ -42,7 +42,10 @@ const MAY: &[(&str, &[&str])] = &[
         ],
     ),
     ("report", &["event", "wire"]),
-    ("rules", &["event", "inventory", "plan", "source", "wire"]),
+    (
+        "rules",
+        &["event", "inventory", "plan", "source", "vars", "wire"],
+    ),
     (
         "plan",
         &["inventory", "modules", "playbook", "source", "vars", "wire"],

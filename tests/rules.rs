@@ -182,9 +182,13 @@ fn every_item_of_the_lists_is_a_rule_or_says_why_not() {
         assert!(items.contains(id), "{id} is in no list");
     }
     for id in rules {
-        assert!(items.contains(id) || id.starts_with("versions-"), "{id}");
+        let is_of_a_topic = TOPICS.iter().any(|topic| id.starts_with(topic));
+        assert!(items.contains(id) || is_of_a_topic, "{id}");
     }
 }
+
+/// Ids that follow no list.
+const TOPICS: [&str; 5] = ["groups-", "isolation-", "names-", "values-", "versions-"];
 
 /// What the shipped playbooks write trips no rule, but for warnings that are for trying out.
 #[test]
@@ -324,7 +328,7 @@ fn an_absent_host_is_not_judged() {
         .unwrap();
     site.hosts["mi-1"].survey = Some(Err("nobody is there".to_owned()));
     let verdicts = judged(&site);
-    for rule in rules::all().filter(|rule| rule.stage != Stage::Plan) {
+    for rule in rules::all().filter(|rule| rule.stage > Stage::Plan) {
         let unseen = |u: &rules::Unjudged| u.rule.id == rule.id && u.host == "mi-1";
         assert!(verdicts.unjudged.iter().any(unseen), "{}", rule.id);
     }
@@ -401,6 +405,94 @@ fn undefined_variables_and_rules_are_told_in_one_go() {
     let text = support::refused(options).render(false);
     assert!(text.contains("`nowhere` is not defined"), "{text}");
     assert!(!text.contains("integration-"), "{text}");
+}
+
+/// What people say of hosts is judged whatever came of planning it, and pointed at where they say it.
+#[test]
+fn what_was_said_is_judged_without_a_plan() {
+    let (_dir, options) = shipped_with(&["mi_pack=fake/wso2mi-4.3.0.zip"]);
+    let text = support::refused(options).render(false);
+    assert!(text.contains("`fake/wso2mi-4.3.0.zip`"), "{text}");
+    let said = "versions-03: mi-1, mi-2: wso2mi-4.3.0.zip is unpacked as Micro Integrator 4.4.0";
+    assert!(text.contains(said), "{text}");
+    assert!(text.contains("mi_pack=fake/wso2mi-4.3.0.zip"), "{text}");
+
+    let undefined = r#"{"lb_body_limit": "{{ nowhere }}"}"#;
+    let (_dir, options) = shipped_with(&["apim_java=seventeen", "apim_heap=2gb", undefined]);
+    let text = support::refused(options).render(false);
+    assert!(text.contains("`apim_java` is `seventeen`"), "{text}");
+    assert!(text.contains("`apim_heap` is `2gb`"), "{text}");
+    assert!(!text.contains("JDK 64"), "{text}");
+}
+
+/// `-e production=true` gives a text.
+#[test]
+fn production_may_be_said_on_the_command_line() {
+    for (said, is_error) in [("true", true), ("Yes", true), ("false", false)] {
+        let (_dir, options) = shipped_with(&[&format!("production={said}")]);
+        let found = match apim_deploy::run::Prepared::new(options) {
+            Ok(_) => String::new(),
+            Err(problems) => problems.render(false),
+        };
+        assert_eq!(found.contains("apim-50"), is_error, "{said}: {found}");
+    }
+}
+
+/// Of standard-ha: with `gateway` the balancer would send calls to hosts that no play deploys.
+#[test]
+fn a_group_of_another_pattern_is_refused() {
+    for (group, help) in [
+        ("gateway", "use `simple-scalable`, or take the group out"),
+        (
+            "traffic_manager",
+            "use `simple-scalable`, or take the group out",
+        ),
+    ] {
+        let (dir, mut options) = shipped_with(&[]);
+        let inventory = dir.path().join("more.yaml");
+        let hosts = "{ gw-1: { ansible_host: 10.0.9.1 } }";
+        let text = format!("all: {{ children: {{ {group}: {{ hosts: {hosts} }} }} }}\n");
+        fs::write(&inventory, text).unwrap();
+        options.inventory.push(inventory);
+        let text = support::refused(options).render(false);
+        let said =
+            format!("pattern `standard-ha` has no group `{group}`, and the inventory has gw-1");
+        assert!(text.contains(&said) && text.contains(help), "{text}");
+        assert!(text.contains("more.yaml:1:"), "{text}");
+    }
+}
+
+/// A group of one's own is nobody's business while its hosts are deployed; a host that is not is told of.
+#[test]
+fn a_host_without_a_play_is_warned_of() {
+    let (dir, mut options) = shipped_with(&[]);
+    let inventory = dir.path().join("more.yaml");
+    let text = "all: { children: { frankfurt: { hosts: { apim-1: , mi-1: } }, \
+                load_balancrs: { hosts: { lb-9: { ansible_host: 10.0.9.9 } } } } }\n";
+    fs::write(&inventory, text).unwrap();
+    options.inventory.push(inventory);
+    let judgeable = support::prepared(options).judgeable.unwrap();
+    let verdicts = judgeable.offline();
+    let found = verdicts.found.iter();
+    let found = found.filter(|j| j.rule.id.starts_with("groups-"));
+    let found: Vec<_> = found
+        .map(|j| (j.rule.id, j.finding.hosts.as_slice(), j.fix().to_owned()))
+        .collect();
+    let lb = ["lb-9".to_owned()];
+    let wanted = [
+        (
+            "groups-01",
+            lb.as_slice(),
+            "did you mean `load_balancer` where it says `load_balancrs`?".to_owned(),
+        ),
+        (
+            "groups-02",
+            lb.as_slice(),
+            "did you mean `load_balancer`?".to_owned(),
+        ),
+    ];
+    assert_eq!(found, wanted);
+    assert_eq!(verdicts.errors().count(), 0);
 }
 
 #[test]

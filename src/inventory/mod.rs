@@ -21,7 +21,7 @@ mod yaml;
 
 pub use pattern::HostPattern;
 pub use retire::RETIRED;
-pub use tenants::{TENANTS, Tenant};
+pub use tenants::{KINDS, TENANTS, Tenant};
 
 use crate::source::{Problem, Problems, Result, Span};
 use crate::vars::Layer;

@@ -23,18 +23,21 @@ const LONGEST_DOMAIN: usize = 255;
 /// `MultitenantConstants.SUPER_TENANT_DOMAIN_NAME`.
 const SUPER_TENANT: &str = "carbon.super";
 
-/// Groups that mean something else, below `tenants` too.
-const TAKEN: [&str; 9] = [
-    "all",
+/// The groups that roles know: what a host of them is to be.
+pub const KINDS: [&str; 7] = [
     "apim",
     "database",
     "gateway",
     "load_balancer",
     "mi",
-    "retired",
     "si",
     "traffic_manager",
 ];
+
+/// Means something else than a tenant, below `tenants` too.
+fn is_taken(name: &str) -> bool {
+    KINDS.contains(&name) || ["all", retire::RETIRED].contains(&name)
+}
 
 /// A tenant as the inventory declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +131,7 @@ fn is_tenant(group: &Group, problems: &mut Problems) -> bool {
         None => true,
         Some(problem) => {
             problems.push(problem.at(&group.span));
-            !TAKEN.contains(&name) && !is_cluster(name)
+            !is_taken(name) && !is_cluster(name)
         }
     }
 }
@@ -139,7 +142,7 @@ pub(super) fn name_fault(name: &str) -> Option<Problem> {
     let is_well_formed = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.bytes().all(is_legal)
         && name.len() <= LONGEST_NAME;
-    if TAKEN.contains(&name) {
+    if is_taken(name) {
         let problem = Problem::new(format!(
             "`{name}` is a group of another kind and cannot be a tenant's"
         ));

@@ -1,7 +1,7 @@
 //! Rules that somebody decided to live without: `accepted_rules: { apim-50: "behind a private network" }`.
 
 use super::{Site, all};
-use crate::source::{Problem, Problems, Result, Span, nearest};
+use crate::source::{Problem, Problems, Result, nearest};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ pub const ACCEPTED: &str = "accepted_rules";
 pub struct Accepted(BTreeMap<(String, String), String>);
 
 impl Accepted {
-    /// Reads the variable of every host. `place` says where a host's was written.
-    pub fn read(site: &Site, place: impl Fn(&str) -> Option<Span>) -> Result<Self> {
+    /// Reads the variable of every host.
+    pub fn read(site: &Site) -> Result<Self> {
         let mut accepted = BTreeMap::new();
         let mut problems = Problems::new();
         for host in site.hosts.values() {
-            let at = |problem: Problem| match place(&host.name) {
-                Some(span) => problem.at(&span),
+            let at = |problem: Problem| match host.places.get(ACCEPTED) {
+                Some(span) => problem.at(span),
                 None => problem,
             };
             let rules = match host.variable(ACCEPTED) {

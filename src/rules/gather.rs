@@ -3,21 +3,28 @@
 use super::site::{Host, Site};
 use crate::inventory::Inventory;
 use crate::plan::{Line, Plan};
+use crate::source::Span;
 use crate::wire::{Action, Item};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
-/// Every host of the inventory, with the files that the plan would put there. `variables` says what is known of
-/// a host by name.
-pub fn gather(
-    plan: &Plan,
-    inventory: &Inventory,
-    variables: impl Fn(&str) -> Map<String, Value>,
-) -> Site {
+/// What people said of a host.
+#[derive(Debug, Default)]
+pub struct Said {
+    pub variables: Map<String, Value>,
+    /// Of those that the inventory or the command line sets.
+    pub places: BTreeMap<String, Span>,
+    /// Some play has the host.
+    pub is_played: bool,
+}
+
+/// Every host of the inventory, with the files that the plan would put there. `said` is asked for each by name.
+pub fn gather(plan: &Plan, inventory: &Inventory, said: impl Fn(&str) -> Said) -> Site {
     let mut hosts: IndexMap<String, Host> = inventory
         .hosts
         .keys()
-        .map(|name| (name.clone(), host(name, inventory, variables(name))))
+        .map(|name| (name.clone(), host(name, inventory, said(name))))
         .collect();
     let batches = plan.plays.iter().flat_map(|play| &play.batches);
     for (number, batch) in batches.enumerate() {
@@ -37,7 +44,12 @@ pub fn gather(
     Site::new(hosts.into_values().collect())
 }
 
-fn host(name: &str, inventory: &Inventory, variables: Map<String, Value>) -> Host {
+fn host(name: &str, inventory: &Inventory, said: Said) -> Host {
+    let Said {
+        variables,
+        places,
+        is_played,
+    } = said;
     let text = |key: &str| Some(variables.get(key)?.as_str()?.to_owned());
     Host {
         name: name.to_owned(),
@@ -50,7 +62,10 @@ fn host(name: &str, inventory: &Inventory, variables: Map<String, Value>) -> Hos
             .into_iter()
             .map(str::to_owned)
             .collect(),
+        is_retired: inventory.is_retired(name),
+        is_played,
         variables,
+        places,
         ..Host::default()
     }
 }

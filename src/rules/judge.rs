@@ -33,14 +33,17 @@ pub struct Judgeable {
 impl Judgeable {
     /// By the plan alone.
     pub fn offline(&self) -> Verdicts {
-        self.hold(&self.site, |stage| stage == Stage::Plan)
+        self.hold(&self.site, |stage| stage <= Stage::Plan)
     }
 
     /// Of a plan that is not whole: what is wrong with lines that it has, each with its place. What seems to be missing may
     /// be what could not be planned.
     pub fn written(&self) -> Verdicts {
-        let mut verdicts = judge(&self.site, &self.accepted, |stage| stage == Stage::Plan);
-        verdicts.found.retain(|judged| judged.finding.at.is_some());
+        let mut verdicts = judge(&self.site, &self.accepted, |stage| stage <= Stage::Plan);
+        let is_of_input = |judged: &Judged| judged.rule.stage == Stage::Input;
+        verdicts
+            .found
+            .retain(|judged| judged.finding.at.is_some() || is_of_input(judged));
         verdicts
     }
 
@@ -50,10 +53,15 @@ impl Judgeable {
     }
 
     fn hold(&self, site: &Site, wanted: impl Fn(Stage) -> bool) -> Verdicts {
-        match &self.unplanned {
-            Some(why) => Verdicts::none(wanted, why),
-            None => judge(site, &self.accepted, wanted),
-        }
+        let Some(why) = &self.unplanned else {
+            return judge(site, &self.accepted, wanted);
+        };
+        // What people say of hosts is whole, whatever came of planning it.
+        let is_of_input = |stage| stage == Stage::Input;
+        let mut verdicts = judge(site, &self.accepted, |s| is_of_input(s) && wanted(s));
+        let others = Verdicts::none(|stage| !is_of_input(stage) && wanted(stage), why);
+        verdicts.unjudged.extend(others.unjudged);
+        verdicts
     }
 }
 
@@ -79,6 +87,9 @@ pub fn judge(site: &Site, accepted: &Accepted, wanted: impl Fn(Stage) -> bool) -
 /// look.
 fn unseen(site: &Site, stage: Stage) -> Vec<(String, String)> {
     let mut unseen = Vec::new();
+    if stage == Stage::Input {
+        return unseen;
+    }
     for node in site.nodes.iter().filter(|node| node.settings.is_err()) {
         let why = format!("the settings of {} cannot be read", node.service);
         unseen.push((node.host.clone(), why));
@@ -242,17 +253,27 @@ mod tests {
 
     #[test]
     fn what_is_fine_for_trying_out_is_an_error_in_production() {
-        let site = |production: bool| {
-            let variables = [("production".to_owned(), production.into())];
+        let site = |production: serde_json::Value| {
+            let variables = [("production".to_owned(), production)];
             Site::new(vec![Host {
                 name: "a".into(),
                 variables: variables.into_iter().collect(),
                 ..Host::default()
             }])
         };
-        for production in [true, false] {
+        // The command line says everything as text.
+        let said = [
+            (true.into(), true),
+            ("true".into(), true),
+            ("Yes".into(), true),
+            (1.into(), true),
+            (false.into(), false),
+            ("false".into(), false),
+            ("no".into(), false),
+        ];
+        for (production, is_meant) in said {
             let is_production = site(production).is_production();
-            assert_eq!(Severity::Production.is_error(is_production), production);
+            assert_eq!(Severity::Production.is_error(is_production), is_meant);
             assert!(Severity::Error.is_error(is_production));
             assert!(!Severity::Warning.is_error(is_production));
         }

@@ -2,7 +2,8 @@
 //!
 //! A rule looks at a [`Site`], what a run would write and what hosts said, and answers what it found. It
 //! changes nothing and contacts nobody. Ids follow two lists of misconfigurations, `apim-NN` and `integration-NN`;
-//! `versions-NN` are pairings of versions that do not go together. To add a rule is to add a constant to
+//! `versions-NN` are pairings of versions that do not go together; `groups-NN`, `isolation-NN`, `names-NN` and `values-NN` are
+//! about what people say of hosts. To add a rule is to add a constant to
 //! the table of its topic, and two cases to `tests/rules`.
 
 mod accepted;
@@ -20,7 +21,9 @@ mod connections;
 mod database;
 mod drivers;
 mod events;
+mod groups;
 mod host;
+mod isolation;
 mod keystores;
 mod machines;
 mod parts;
@@ -30,6 +33,7 @@ mod schemas;
 mod secrets;
 mod servers;
 mod settings;
+mod values;
 mod versions;
 
 mod apps;
@@ -44,7 +48,7 @@ mod si;
 mod units;
 
 pub use accepted::{ACCEPTED, Accepted};
-pub use gather::gather;
+pub use gather::{Said, gather};
 pub use judge::{Judgeable, Judged, Unjudged, Verdicts, judge};
 pub use node::{Component, Node, Setting};
 pub use signs::explained;
@@ -52,20 +56,61 @@ pub use site::{Host, Site, Written};
 pub use survey::{Instance, Seen, Survey, request};
 
 use crate::source::Span;
+use indexmap::IndexSet;
 
 /// The variables that rules ask for: by what roles and the inventory say, as a task of the host would see them.
 pub const VARIABLES: &[&str] = &[
     ACCEPTED,
     "ansible_host",
     "api_hostname",
+    "apim_db_pool_size",
+    "apim_heap",
+    "apim_home",
     "apim_hostname",
+    "apim_java",
+    "apim_java_home",
+    "apim_pack",
+    "apim_update_level",
+    "apim_version",
+    "db_apim_name",
+    "db_mi_name",
+    "db_port",
+    "db_shared_name",
+    "db_si_name",
+    "db_si_persistence_name",
+    "java_home",
+    "lb_gateway_port",
+    "lb_traffic_manager_port",
     "load_balancer_address",
+    "mi_db_pool_size",
+    "mi_heap",
+    "mi_home",
     "mi_hostname",
+    "mi_java",
+    "mi_java_home",
+    "mi_pack",
+    "mi_public_port",
+    "mi_update_level",
+    "mi_version",
     "node_address",
     "production",
     "products",
+    "rollout_min_healthy",
+    "si_db_pool_size",
+    "si_heap",
+    "si_home",
     "si_hostname",
+    "si_java",
+    "si_java_home",
+    "si_pack",
+    "si_public_offset",
+    "si_source_ports",
+    "si_update_level",
+    "si_version",
     "tenant_domain",
+    "wso2_env_dir",
+    "wso2_home",
+    "wso2_user",
 ];
 
 /// Something that is known to go wrong.
@@ -95,6 +140,8 @@ pub enum Severity {
 /// When a rule can be judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
+    /// Offline, by what people say of hosts: whether or not it could be planned.
+    Input,
     /// Offline, by what would be written.
     Plan,
     /// By what the hosts are like.
@@ -106,6 +153,7 @@ pub enum Stage {
 impl Stage {
     pub fn name(self) -> &'static str {
         match self {
+            Self::Input => "input",
             Self::Plan => "plan",
             Self::Host => "host",
             Self::Running => "running",
@@ -135,6 +183,10 @@ impl Severity {
 /// Every rule, by topic.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
     let topics = [
+        groups::RULES,
+        isolation::NAMES,
+        isolation::RULES,
+        values::RULES,
         balancer::RULES,
         cluster::RULES,
         connections::RULES,
@@ -188,6 +240,8 @@ impl Finding {
     }
 
     pub fn among<'h>(hosts: impl IntoIterator<Item = &'h str>, what: impl Into<String>) -> Self {
+        // Two nodes may be on one host.
+        let hosts: IndexSet<&str> = hosts.into_iter().collect();
         Self {
             hosts: hosts.into_iter().map(str::to_owned).collect(),
             what: what.into(),
@@ -211,6 +265,13 @@ impl Finding {
             Seen::Known(fact) => Ok(fact),
             Seen::Unknown { why } => Err(Self::unjudged(host, why.as_str())),
         }
+    }
+
+    /// At a place that may not be known; one that is known already stays.
+    #[must_use]
+    pub fn placed(mut self, span: Option<&Span>) -> Self {
+        self.at = self.at.or_else(|| span.cloned());
+        self
     }
 
     #[must_use]

@@ -3,7 +3,9 @@
 use super::Finding;
 use super::node::{Component, Node};
 use super::survey::{Instance, Survey};
-use crate::source::File;
+use crate::inventory::TENANTS;
+use crate::source::{File, Span};
+use crate::vars::truth;
 use crate::wire::Content;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -16,6 +18,8 @@ pub struct Site {
     pub hosts: IndexMap<String, Host>,
     /// Every product that would run somewhere, in inventory order.
     pub nodes: Vec<Node>,
+    /// The groups that the playbook's pattern speaks of; `mi_*` is every name of the form.
+    pub groups: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -24,8 +28,14 @@ pub struct Host {
     /// Where the other hosts reach it.
     pub address: String,
     pub groups: Vec<String>,
+    /// It leaves in this run, or has left.
+    pub is_retired: bool,
+    /// Some play of the playbook has it, whatever part of it this run touches.
+    pub is_played: bool,
     /// What the inventory and the roles say of it.
     pub variables: Map<String, Value>,
+    /// Where the inventory, or the command line, says it.
+    pub places: BTreeMap<String, Span>,
     /// Each module call of the plan, with its rendered parameters.
     pub calls: Vec<(String, Value)>,
     /// By service, which batch of the plan starts it.
@@ -70,7 +80,11 @@ impl Site {
             }
         }
         let hosts = hosts.into_iter().map(|h| (h.name.clone(), h)).collect();
-        Self { hosts, nodes }
+        Self {
+            hosts,
+            nodes,
+            groups: vec![],
+        }
     }
 
     pub fn of(&self, component: Component) -> impl Iterator<Item = &Node> {
@@ -188,15 +202,65 @@ impl Site {
 
     /// Whether the environment says of itself that people depend on it.
     pub fn is_production(&self) -> bool {
-        self.hosts
-            .values()
-            .any(|h| h.variables.get("production") == Some(&Value::Bool(true)))
+        self.hosts.values().any(|h| h.is("production"))
+    }
+
+    /// The hosts that stay, in inventory order.
+    pub fn staying(&self) -> impl Iterator<Item = &Host> {
+        self.hosts.values().filter(|host| !host.is_retired)
+    }
+
+    /// The hosts of a group that stay.
+    pub fn members<'s>(&'s self, group: &'s str) -> impl Iterator<Item = &'s Host> {
+        self.staying().filter(move |host| host.is_in(group))
+    }
+
+    /// The hosts of each cluster of MI or SI that stay, by its group: that of no tenant, and those of tenants.
+    pub fn integration(&self, product: &str) -> Vec<(&str, Vec<&Host>)> {
+        let mut found: IndexMap<&str, Vec<&Host>> = IndexMap::new();
+        for host in self.staying() {
+            let groups = host.groups.iter().map(String::as_str);
+            let is_cluster = |group: &&str| match group.strip_prefix(product) {
+                Some("") => true,
+                Some(rest) => rest.starts_with('_') && host.is_in(TENANTS),
+                None => false,
+            };
+            if let Some(group) = groups.filter(is_cluster).next() {
+                found.entry(group).or_default().push(host);
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    /// Where the first of these variables of a host is set that the inventory or the command line sets.
+    pub fn place(&self, host: &str, variables: &[&str]) -> Option<&Span> {
+        let host = self.hosts.get(host)?;
+        variables.iter().find_map(|name| host.places.get(*name))
     }
 }
 
 impl Host {
     pub fn variable(&self, name: &str) -> Option<&Value> {
         self.variables.get(name)
+    }
+
+    /// A variable as text; numbers are written out.
+    pub fn text(&self, name: &str) -> Option<String> {
+        match self.variable(name)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Whether a variable is true, as the filter `bool` has it.
+    fn is(&self, name: &str) -> bool {
+        let value = self.variable(name);
+        value.and_then(truth_of) == Some(true)
+    }
+
+    pub fn is_in(&self, group: &str) -> bool {
+        self.groups.iter().any(|name| name == group)
     }
 
     /// The parameters of each call of a module.
@@ -209,6 +273,16 @@ impl Host {
 
     pub fn file(&self, dest: &str) -> Option<&Written> {
         self.files.iter().find(|f| f.dest == dest)
+    }
+}
+
+/// A value as the filter `bool` takes it: true and false, or a word for them.
+pub fn truth_of(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(truth) => Some(*truth),
+        Value::String(text) => truth(text),
+        Value::Number(number) => truth(&number.to_string()),
+        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@
 //! (roles/cluster/vars/main.yaml), which the roles install by.
 
 use super::node::Node;
+use super::values::whole;
 use super::{Finding, Rule, Severity, Site, Stage};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -31,7 +32,7 @@ pub const RULES: &[Rule] = &[
         id: "versions-03",
         title: "a release is unpacked from the pack of its version",
         severity: Severity::Error,
-        stage: Stage::Plan,
+        stage: Stage::Input,
         why: "the node would run another version than its settings and its database are made for",
         fix: "let the pack and the version be of one number",
         source: "wso2/product-apim v4.5.0 and product-integrator-mi v4.4.0: names of the packs",
@@ -57,6 +58,29 @@ pub const RULES: &[Rule] = &[
         source: "wso2/api-manager#3904; wso2/product-apim v4.6.0, gateway/.../conf/default.json",
         check: unknown_settings,
     },
+    Rule {
+        id: "versions-06",
+        title: "MI and SI are of no newer line than those that came out beside API-M's",
+        severity: Severity::Warning,
+        stage: Stage::Plan,
+        why: "announcing services is made for the API-M of the same days: MI and its API-M were bound until the version of the \
+            catalog's API could be chosen. No page of WSO2 forbids the pair, and none says that it was tested",
+        fix: "take the line that is named, or try out that services appear in the catalog, and accept the rule with that",
+        source: "docs-apim get-started/about-this-release.md of 4.1 and later; releases of wso2/product-integrator-mi and \
+            wso2/streaming-integrator; wso2/api-manager#2084, #5170; docs-apim 4.5 product-compatibility.md names neither",
+        check: newer_than_api_manager,
+    },
+];
+
+/// By the line of API-M: the newest lines of MI and SI that were there beside it. Each speaks to the API-M of its days; all to
+/// version 1 of the service catalog. Source: as in `versions-06`; MI 4.4.0 with API-M 4.4.0 is WSO2's own report, #5170.
+const BESIDE: [((u32, u32), (u32, u32), (u32, u32)); 6] = [
+    ((4, 2), (4, 2), (4, 2)),
+    ((4, 3), (4, 3), (4, 2)),
+    ((4, 4), (4, 4), (4, 2)),
+    ((4, 5), (4, 4), (4, 3)),
+    ((4, 6), (4, 5), (4, 3)),
+    ((4, 7), (4, 6), (4, 4)),
 ];
 
 /// Settings that came with a version, and the word for that in `products`.
@@ -86,6 +110,14 @@ pub fn jdk_range(site: &Site, node: &Node) -> Option<(u64, u64)> {
     Some((jdk.get(0)?.as_u64()?, jdk.get(1)?.as_u64()?))
 }
 
+/// A finding about a node's release, at the first of the variables that somebody set: `version` is `mi_version` of MI.
+fn placed(site: &Site, node: &Node, variables: &[&str], what: String) -> Finding {
+    let product = node.component.product();
+    let own = variables.iter().map(|name| format!("{product}_{name}"));
+    let mut places = own.filter_map(|name| site.place(&node.host, &[&name]));
+    node.finds(what).placed(places.next())
+}
+
 /// The product with its version, for people.
 pub fn named(node: &Node) -> String {
     let version = node.version.as_deref().unwrap_or_default();
@@ -108,10 +140,11 @@ fn known(site: &Site) -> Vec<Finding> {
         if facts(site, node).is_none() {
             let lines: Vec<&str> = lines.keys().map(String::as_str).collect();
             let lines = lines.join(", ");
-            found.push(node.finds(match node.version {
+            let what = match node.version {
                 Some(_) => format!("{} is not known; there are {lines}", named(node)),
                 None => format!("the release of {} names no version", node.service),
-            }));
+            };
+            found.push(placed(site, node, &["version"], what));
         }
     }
     found
@@ -128,23 +161,28 @@ fn given_jdk(site: &Site) -> Vec<Finding> {
                 return Some(Finding::unjudged(&node.host, why));
             };
             (!(first..=last).contains(&major)).then(|| {
-                node.finds(format!(
+                let what = format!(
                     "{} is given JDK {major} ({home}) and runs on {first} to {last}",
                     named(node)
-                ))
+                );
+                placed(site, node, &["java_home", "java", "version"], what)
+                    .placed(site.place(&node.host, &["java_home"]))
             })
         })
         .collect()
 }
 
 /// By the names that distributions and vendors give their folders: `java-17-openjdk-amd64`, `jdk-21.0.4+7`,
-/// `temurin-21-jdk`, `java-1.8.0-openjdk`, `jre-17`.
+/// `temurin-21-jdk`, `java-1.8.0-openjdk`, `jre-17`, `jdk17`. The number of a kind of machine, `amd64`, is none of a JDK.
 fn major_of(home: &str) -> Option<u64> {
     let last = home.trim_end_matches('/').rsplit('/').next()?;
-    let mut numbers = last
-        .split(|c: char| !c.is_ascii_digit())
-        .filter(|n| !n.is_empty())
-        .filter_map(|n| n.parse::<u64>().ok());
+    let parts = last.split(['-', '_', '.', '+', ' ']);
+    let mut numbers = parts.filter_map(|part| {
+        let word = ["java", "jdk", "jre", "zulu"]
+            .iter()
+            .find_map(|word| part.strip_prefix(word));
+        word.unwrap_or(part).parse::<u64>().ok()
+    });
     match numbers.next()? {
         1 => numbers.next(),
         major => Some(major),
@@ -152,8 +190,11 @@ fn major_of(home: &str) -> Option<u64> {
 }
 
 fn packs(site: &Site) -> Vec<Finding> {
-    let mut found = Vec::new();
+    let mut found = named_packs(site);
     for host in site.hosts.values() {
+        if found.iter().any(|f| f.hosts.contains(&host.name)) {
+            continue;
+        }
         for params in host.calls("unarchive") {
             let text = |value: Option<&Value>| Some(value?.as_str()?.to_owned());
             let name =
@@ -164,22 +205,57 @@ fn packs(site: &Site) -> Vec<Finding> {
             let node = site.nodes.iter().find(|node| {
                 node.host == host.name && node.release.as_deref() == Some(dest.as_str())
             });
-            let pack = name.rsplit('/').next().unwrap_or_default();
-            // A pack that somebody renamed says nothing. One with an update level may say so: `wso2am-4.5.0.12.zip`.
-            let of_pack = pack.strip_suffix(".zip").and_then(|p| p.rsplit_once('-'));
-            let (Some(node), Some((_, of_pack))) = (node, of_pack) else {
-                continue;
-            };
-            let is_version = of_pack.starts_with(|c: char| c.is_ascii_digit());
+            let Some(node) = node else { continue };
             let wanted = node.version.as_deref().unwrap_or_default();
-            let without_level = wanted.split('+').next().unwrap_or_default();
-            let names = [wanted, &wanted.replace('+', "."), without_level];
-            if is_version && !names.contains(&of_pack) {
-                found.push(node.finds(format!("{pack} is unpacked as {}", named(node))));
+            if let Some(pack) = other_pack(&name, wanted) {
+                let what = format!("{pack} is unpacked as {}", named(node));
+                found.push(placed(site, node, &["pack", "version"], what));
             }
         }
     }
     found
+}
+
+/// The name of a pack that says another version than the one that is wanted.
+fn other_pack<'n>(path: &'n str, wanted: &str) -> Option<&'n str> {
+    let pack = path.rsplit('/').next().unwrap_or_default();
+    // A pack that somebody renamed says nothing. One with an update level may say so: `wso2am-4.5.0.12.zip`.
+    let (_, of_pack) = pack.strip_suffix(".zip")?.rsplit_once('-')?;
+    let is_version = of_pack.starts_with(|c: char| c.is_ascii_digit());
+    let without_level = wanted.split('+').next().unwrap_or_default();
+    let names = [wanted, &wanted.replace('+', "."), without_level];
+    (is_version && !names.contains(&of_pack)).then_some(pack)
+}
+
+/// By what the variables of hosts say: also of a pack that is not there, or from which nothing could be planned.
+fn named_packs(site: &Site) -> Vec<Finding> {
+    let apim = ["apim", "gateway", "traffic_manager"];
+    let apim = apim.into_iter().flat_map(|part| site.members(part));
+    let apim = apim.map(|host| (host, "apim", "API Manager"));
+    let of = |product, name| {
+        let clusters = site.integration(product).into_iter();
+        let hosts = clusters.flat_map(|(_, hosts)| hosts);
+        hosts.map(move |host| (host, product, name))
+    };
+    let all = apim
+        .chain(of("mi", "Micro Integrator"))
+        .chain(of("si", "Streaming Integrator"));
+    all.filter_map(|(host, product, name)| {
+        let [pack, version] = ["pack", "version"].map(|word| format!("{product}_{word}"));
+        let level = host.variable(&format!("{product}_update_level"));
+        let release = match level.and_then(whole).filter(|level| *level > 0) {
+            Some(level) => format!("{}+{level}", host.text(&version)?),
+            None => host.text(&version)?,
+        };
+        let path = host.text(&pack)?;
+        let pack_name = other_pack(&path, &release)?;
+        let finding = Finding::on(
+            &host.name,
+            format!("{pack_name} is unpacked as {name} {release}"),
+        );
+        Some(finding.placed(site.place(&host.name, &[&pack, &version])))
+    })
+    .collect()
 }
 
 fn together(site: &Site) -> Vec<Finding> {
@@ -194,9 +270,37 @@ fn together(site: &Site) -> Vec<Finding> {
             let hosts = nodes.iter().map(|n| n.host.as_str());
             (all.len() > 1).then(|| {
                 let what = format!("versions {} are to work together", all.join(" and "));
-                Finding::among(hosts, what)
+                let place = nodes.last().and_then(|node| {
+                    let version = format!("{}_version", node.component.product());
+                    site.place(&node.host, &[&version])
+                });
+                Finding::among(hosts, what).placed(place)
             })
         })
+        .collect()
+}
+
+fn newer_than_api_manager(site: &Site) -> Vec<Finding> {
+    // Of API-M's nodes together; that they are of one version is a rule of its own.
+    let Some(line) = site.apim().filter_map(Node::line).min() else {
+        return vec![];
+    };
+    let Some((_, mi, si)) = BESIDE.iter().find(|(apim, ..)| *apim == line) else {
+        return vec![];
+    };
+    let (major, minor) = line;
+    let newer = |node: &Node, beside: (u32, u32)| {
+        let (ours, our_minor) = beside;
+        let what = format!(
+            "{} is newer than API-M {major}.{minor}, beside which there was {ours}.{our_minor}",
+            named(node)
+        );
+        let is_newer = node.line().is_some_and(|line| line > beside);
+        is_newer.then(|| placed(site, node, &["version"], what))
+    };
+    let of_mi = site.mi().filter_map(|node| newer(node, *mi));
+    of_mi
+        .chain(site.si().filter_map(|node| newer(node, *si)))
         .collect()
 }
 
@@ -229,7 +333,11 @@ mod tests {
             ("/usr/lib/jvm/temurin-21-jdk-amd64/", Some(21)),
             ("/opt/jdk-11.0.24+8", Some(11)),
             ("/usr/lib/jvm/java-1.8.0-openjdk", Some(8)),
+            ("/usr/lib/jvm/zulu17-ca-amd64", Some(17)),
+            ("/usr/lib/jvm/java-11-amazon-corretto.x86_64", Some(11)),
             ("/opt/java/current", None),
+            ("/usr/lib/jvm/java-seventeen-openjdk-amd64", None),
+            ("/usr/lib/jvm/java-N-openjdk-arm64", None),
         ] {
             assert_eq!(major_of(home), major, "{home}");
         }

@@ -4,7 +4,8 @@ use super::prepare::Prepared;
 use crate::plan::{self, HostState, Plan, Tags, assumed_facts};
 use crate::rules::{self, Accepted, Judgeable};
 use crate::source::{Problems, Span};
-use crate::vars::{Scope, Variable};
+use crate::vars::{Ladder, Scope, Variable};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Prepared {
@@ -22,7 +23,7 @@ impl Prepared {
             self.site(&plan, &everywhere)
         };
         let is_peopled = self.is_peopled(&site);
-        let accepted = Accepted::read(&site, |host| self.place_of(host, rules::ACCEPTED));
+        let accepted = Accepted::read(&site);
         let judgeable = Judgeable {
             site,
             accepted: problems.take(accepted).unwrap_or_default(),
@@ -53,7 +54,7 @@ impl Prepared {
 
     fn site(&self, plan: &Plan, hosts: &[Vec<String>]) -> rules::Site {
         let common = self.common_without_facts();
-        rules::gather(plan, &self.inventory, |host| {
+        let mut site = rules::gather(plan, &self.inventory, |host| {
             let plays = (0..hosts.len()).filter(|at| hosts[*at].iter().any(|h| h == host));
             let state = HostState::new(host, &assumed_facts(host), vec![]);
             let ladders: Vec<_> = plays
@@ -61,23 +62,42 @@ impl Prepared {
                 .map(|world| world.ladder(&state, None, &[]))
                 .collect();
             let scopes: Vec<_> = ladders.iter().map(Scope::new).collect();
-            rules::VARIABLES
-                .iter()
-                .filter_map(|name| {
-                    let known = scopes.iter().find_map(|scope| scope.value(name).ok())?;
-                    Some(((*name).to_owned(), known))
-                })
-                .collect()
-        })
+            let known = |name: &str| scopes.iter().find_map(|scope| scope.get(name)?.ok());
+            let variables = rules::VARIABLES.iter();
+            rules::Said {
+                variables: variables
+                    .filter_map(|name| Some(((*name).to_owned(), known(name)?)))
+                    .collect(),
+                places: self.places_of(host),
+                is_played: !ladders.is_empty(),
+            }
+        });
+        let pattern = self.playbook.pattern.iter();
+        site.groups = pattern.flat_map(|p| p.groups.keys().cloned()).collect();
+        site
+    }
+
+    /// Where the inventory, or the command line, sets what rules ask for.
+    fn places_of(&self, host: &str) -> BTreeMap<String, Span> {
+        let common = self.common_without_facts();
+        let ladder = plan::host_ladder(&self.inventory, host, &common, &self.extra, None);
+        let variables = rules::VARIABLES.iter();
+        variables
+            .filter_map(|name| Some(((*name).to_owned(), written(&ladder, name)?)))
+            .collect()
     }
 
     /// Where the inventory, or the command line, sets a host's variable.
     pub(super) fn place_of(&self, host: &str, variable: &str) -> Option<Span> {
         let common = self.common_without_facts();
         let ladder = plan::host_ladder(&self.inventory, host, &common, &self.extra, None);
-        match ladder.get(variable)? {
-            Variable::Written(node) => Some(node.span.clone()),
-            _ => None,
-        }
+        written(&ladder, variable)
+    }
+}
+
+fn written(ladder: &Ladder, variable: &str) -> Option<Span> {
+    match ladder.get(variable)? {
+        Variable::Written(node) => Some(node.span.clone()),
+        _ => None,
     }
 }

@@ -12,6 +12,7 @@ mod depot;
 mod drive;
 mod errand;
 mod fleet;
+mod groups;
 mod held;
 mod names;
 mod play;

@@ -239,7 +239,11 @@ impl Prepared {
         }
     }
 
-    fn hosts_pattern(&self, at: usize, common: &Arc<Layer>) -> Result<Option<HostPattern>> {
+    pub(super) fn hosts_pattern(
+        &self,
+        at: usize,
+        common: &Arc<Layer>,
+    ) -> Result<Option<HostPattern>> {
         let Some(world) = self.world(at, Arc::clone(common)) else {
             return Ok(None);
         };
@@ -341,6 +345,7 @@ impl Prepared {
             problems.push(problem);
         }
         self.check_tenants(pattern, problems);
+        self.check_groups(pattern, problems);
         self.check_packs(&pattern.packs, problems);
     }
 

@@ -225,13 +225,20 @@ fn boolean(v: Value, _: Kwargs, _: &State) -> TeraResult<bool> {
     if let Some(b) = v.as_bool() {
         return Ok(b);
     }
-    match v.to_string().to_lowercase().as_str() {
-        "true" | "yes" | "on" | "1" => Ok(true),
-        "false" | "no" | "off" | "0" => Ok(false),
-        _ => Err(Error::message(format!(
+    truth(&v.to_string()).ok_or_else(|| {
+        Error::message(format!(
             "`bool` wants yes or no (also true, on, 1, ...), not {}",
             v.name()
-        ))),
+        ))
+    })
+}
+
+/// What a text says to `bool`: values of a command line are texts. `None` is neither yes nor no.
+pub fn truth(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Some(true),
+        "false" | "no" | "off" | "0" => Some(false),
+        _ => None,
     }
 }
 

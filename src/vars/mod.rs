@@ -20,8 +20,9 @@ mod secret;
 mod strangers;
 
 pub use check::{check_condition, check_template, check_texts};
-pub use secret::{is_secret, secrets_within};
+pub use dialect::truth;
 pub use scope::Scope;
+pub use secret::{is_secret, secrets_within};
 pub use strangers::Text;
 
 use crate::source::{Node, Problem};

@@ -15,6 +15,8 @@ pub struct Change {
     /// What runs on this host too.
     also: Option<String>,
     groups: Option<Vec<String>>,
+    /// Whether a play has it.
+    played: Option<bool>,
     /// Which batch starts its services.
     batch: Option<usize>,
     variables: Map<String, Value>,
@@ -42,9 +44,9 @@ struct Edit {
 
 /// Good sites, each planned once.
 #[derive(Default)]
-pub struct Good(HashMap<(String, Option<String>), Vec<Host>>);
+pub struct Good(HashMap<(String, Option<String>), Site>);
 
-pub struct Base<'g>(&'g [Host]);
+pub struct Base<'g>(&'g Site);
 
 impl Good {
     /// The site of an inventory of `inventories/`, deployed by the playbook whose name its own begins with.
@@ -65,21 +67,21 @@ impl Good {
             options
                 .extra_vars
                 .extend(balancer.map(|engine| format!("load_balancer_engine={engine}")));
-            let judgeable = prepared(options).judgeable.unwrap();
-            judgeable.site.hosts.into_values().collect()
+            prepared(options).judgeable.unwrap().site
         }))
     }
 }
 
 impl Base<'_> {
     pub fn changed(&self, changes: &BTreeMap<String, Change>) -> Result<Site, String> {
-        let mut hosts: Vec<Host> = self.0.to_vec();
+        let mut hosts: Vec<Host> = self.0.hosts.values().cloned().collect();
         for (names, change) in changes {
             for name in names.split(',').map(str::trim) {
                 change.make(name, &mut hosts)?;
             }
         }
         let mut site = Site::new(hosts);
+        site.groups.clone_from(&self.0.groups);
         let surveys: Vec<_> = site.hosts.keys().map(|host| survey(&site, host)).collect();
         for ((name, host), mut survey) in site.hosts.iter_mut().zip(surveys) {
             host.ahead_ms.get_or_insert(0);
@@ -117,6 +119,7 @@ impl Change {
             if let Some(groups) = &self.groups {
                 host.groups.clone_from(groups);
             }
+            host.is_played = self.played.unwrap_or(host.is_played);
             if let Some(batch) = self.batch {
                 host.batches.values_mut().for_each(|number| *number = batch);
             }
