@@ -42,7 +42,8 @@ fn is_own(site: &Site, group: &str) -> bool {
 fn near<'s>(site: &'s Site, group: &str) -> Option<&'s str> {
     let known = site.groups.iter().map(String::as_str);
     let known = known.filter(|name| !name.contains('*'));
-    nearest(group, known.chain(KINDS)).filter(|near| *near != group)
+    // Groups of one's own may be written in capitals, those of playbooks are not.
+    nearest(&group.to_lowercase(), known.chain(KINDS)).filter(|near| *near != group)
 }
 
 fn unplayed(site: &Site) -> Vec<Finding> {

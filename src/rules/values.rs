@@ -91,7 +91,7 @@ pub const RULES: &[Rule] = &[
         title: "a port is a whole number from 1 to 65535",
         severity: Severity::Error,
         stage: Stage::Input,
-        why: "the balancer does not start with another one",
+        why: "nothing can listen on another one, or be reached there: the balancer does not start",
         fix: "write the number of a port that nothing else listens on",
         source: "nginx.org, listen; haproxy.org, bind",
         check: |site| {
