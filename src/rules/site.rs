@@ -219,13 +219,13 @@ impl Site {
     pub fn integration(&self, product: &str) -> Vec<(&str, Vec<&Host>)> {
         let mut found: IndexMap<&str, Vec<&Host>> = IndexMap::new();
         for host in self.staying() {
-            let groups = host.groups.iter().map(String::as_str);
+            let mut groups = host.groups.iter().map(String::as_str);
             let is_cluster = |group: &&str| match group.strip_prefix(product) {
                 Some("") => true,
                 Some(rest) => rest.starts_with('_') && host.is_in(TENANTS),
                 None => false,
             };
-            if let Some(group) = groups.filter(is_cluster).next() {
+            if let Some(group) = groups.find(is_cluster) {
                 found.entry(group).or_default().push(host);
             }
         }

@@ -72,9 +72,12 @@ pub const RULES: &[Rule] = &[
     },
 ];
 
+/// The first two numbers of a version.
+type Line = (u32, u32);
+
 /// By the line of API-M: the newest lines of MI and SI that were there beside it. Each speaks to the API-M of its days; all to
 /// version 1 of the service catalog. Source: as in `versions-06`; MI 4.4.0 with API-M 4.4.0 is WSO2's own report, #5170.
-const BESIDE: [((u32, u32), (u32, u32), (u32, u32)); 6] = [
+const BESIDE: [(Line, Line, Line); 6] = [
     ((4, 2), (4, 2), (4, 2)),
     ((4, 3), (4, 3), (4, 2)),
     ((4, 4), (4, 4), (4, 2)),
@@ -289,7 +292,7 @@ fn newer_than_api_manager(site: &Site) -> Vec<Finding> {
         return vec![];
     };
     let (major, minor) = line;
-    let newer = |node: &Node, beside: (u32, u32)| {
+    let newer = |node: &Node, beside: Line| {
         let (ours, our_minor) = beside;
         let what = format!(
             "{} is newer than API-M {major}.{minor}, beside which there was {ours}.{our_minor}",
