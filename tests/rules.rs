@@ -417,7 +417,8 @@ fn what_was_said_is_judged_without_a_plan() {
     assert!(text.contains(said), "{text}");
     assert!(text.contains("mi_pack=fake/wso2mi-4.3.0.zip"), "{text}");
 
-    let undefined = r#"{"lb_body_limit": "{{ nowhere }}"}"#;
+    // MI's nodes cannot be planned at all.
+    let undefined = r#"{"mi_socket_timeout": "{{ nowhere }}"}"#;
     let (_dir, options) = shipped_with(&["apim_java=seventeen", "apim_heap=2gb", undefined]);
     let text = support::refused(options).render(false);
     assert!(text.contains("`apim_java` is `seventeen`"), "{text}");
