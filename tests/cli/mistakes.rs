@@ -224,6 +224,7 @@ const TWO: &str = "\
   groups:
     apim: { hosts: 2 }
     si: { hosts: 2, optional: true }
+    mi: { hosts: 2, optional: true }
     'mi_*': { hosts: 2, optional: true }
 - name: Say
   hosts: HOSTS
@@ -258,7 +259,7 @@ fn plays_for_hosts_that_are_not_there() {
         let matches = format!("no host or group matches `{name}`");
         hosts(text)
             .is(2)
-            .says(&[&matches, help, "--> playbooks/say.yaml:7:10", "1 mistake"]);
+            .says(&[&matches, help, "--> playbooks/say.yaml:8:10", "1 mistake"]);
     }
     // What the pattern says need not be there, what leaves, and a shape, which takes what there is.
     for text in [

@@ -393,6 +393,10 @@ impl Rules {
             took_out || from_earlier,
             "{name} is put back, and was never taken out"
         );
+        // It is watched as one whose steps were made.
+        if from_earlier {
+            self.converged |= me;
+        }
         Ok(())
     }
 
