@@ -58,7 +58,11 @@ mod tests {
 
     #[test]
     fn names_of_secrets() {
-        for name in ["db_apim_password", "ansible_become_pass", "apim_encryption_key"] {
+        for name in [
+            "db_apim_password",
+            "ansible_become_pass",
+            "apim_encryption_key",
+        ] {
             assert!(is_secret(name), "{name}");
         }
         for name in ["password_rule", "lb_private_key", "public_key"] {

@@ -224,7 +224,7 @@ const TWO: &str = "\
   groups:
     apim: { hosts: 2 }
     si: { hosts: 2, optional: true }
-    mi: { hosts: "1+", optional: true }
+    mi: { hosts: '1+', optional: true }
     'mi_*': { hosts: 2, optional: true }
 - name: Say
   hosts: HOSTS
