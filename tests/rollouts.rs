@@ -129,6 +129,28 @@ async fn who_cannot_be_looked_at_is_taken_out_for_its_steps() {
     assert_eq!(site.log(), each.concat());
 }
 
+/// Where nothing tells which process runs, nobody knows whether it was changed: what is kept may be older than what it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_be_looked_at_and_fails_gets_no_old_state() {
+    let site = Site::new(&["n1", "n2"]).await;
+    let main = fs::read_to_string(site.path("roles/node/tasks/main.yaml")).unwrap();
+    let ask = "---
+- name: Ask something
+  command: echo no
+  register: answer
+  changed_when: false
+
+- name: Hold the answer against what is wanted
+  assert: { that: answer.stdout == \"yes\" }
+";
+    site.write("roles/node/tasks/main.yaml", &main.replace("---", ask));
+    site.run(&[])
+        .await
+        .is(8)
+        .says(&["nobody could tell whether it was changed at all"]);
+    site.did(&["out n1"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_goes_last() {
     let site = Site::new(&["n1", "n2", "n3"]).await;

@@ -541,3 +541,27 @@ async fn what_nobody_can_tell_the_version_of_is_not_replaced() {
         .is(3)
         .says(&["nobody can tell which version"]);
 }
+
+/// A step before the change fails, in the look too: the node was taken out for nothing, and gets no older state for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_not_changed_does_not_go_back() {
+    let Some(site) = site(&["n1", "n2"]).await else {
+        return;
+    };
+    does(&site, "upgrade", &["--to", "+1"]).await.is(0);
+    forget(&site);
+    let refused = "- name: Ask something
+  command: echo no
+  register: answer
+  changed_when: false
+- name: Hold it against what is wanted
+  assert: { that: answer.stdout == \"yes\" }
+";
+    site.write("roles/node/tasks/main.yaml", &format!("{refused}{CHANGE}"));
+    site.run(&["apim_update_level=1", "words=other"])
+        .await
+        .is(4)
+        .says(&["as it was, and back"]);
+    all_run(&site, &["n1", "n2"], "4.5.0+1");
+    assert_eq!(site.log(), ["out n1", "back n1"]);
+}
