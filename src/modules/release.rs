@@ -51,6 +51,21 @@ impl Product {
             Self::Si => "Streaming Integrator",
         }
     }
+
+    /// To another line. Sources: playbooks/migrate.yaml; roles/cluster on `mi_rolls_lines`.
+    fn way_there(self, wanted: &Name) -> String {
+        match self {
+            Self::Apim => format!(
+                "deploy {wanted} on hosts of its own and follow playbooks/migrate.yaml, which says the steps"
+            ),
+            Self::Mi => format!(
+                "ask WSO2 about `mi_rolls_lines`, or deploy {wanted} as a cluster of its own, on other hosts and another schema"
+            ),
+            Self::Si => {
+                format!("deploy {wanted} as a cluster of its own, on other hosts and other schemas")
+            }
+        }
+    }
 }
 
 impl Module for Release {
@@ -99,9 +114,9 @@ impl Release {
              so they are never changed one by one"
         ))
         .help(format!(
-            "to stay, write {} into the inventory; to go there, deploy {wanted} on hosts of its own and follow \
-             playbooks/migrate.yaml, which says the steps",
-            lines(word, runs)
+            "to stay, write {} into the inventory; to go there, {}",
+            lines(word, runs),
+            self.product.way_there(wanted)
         ))
     }
 

@@ -16,9 +16,9 @@ for api in found lost lost-too; do
   expect_within 60 "both gateways have the API $api" "200 apim-1;200 apim-2" statuses "/$api/1.0.0"
 done
 
-# bad PRODUCT LEVEL WHAT: the canary goes back before anybody meets it
+# bad PRODUCT LEVEL WHAT REASON: the canary goes back before anybody meets it, for what is bad about it
 bad() {
-  local product=$1 level=$2 what=$3 first
+  local product=$1 level=$2 what=$3 reason=$4 first
   read -r first _ <<<"$(members "$product")"
   step "$what"
   before=$(processes_but "$first")
@@ -29,17 +29,18 @@ bad() {
   nothing_failed
   expect "exit code" 7 "$code"
   expect_match "it says what became of $first" "$first +old state again" "$said"
+  expect_match "it says what is bad" "the rollout of $product stopped: .*($reason)" "$said"
   expect_match "it says what is true now" 'now:  the change proved bad and was taken back' "$said"
   expect_same "the other machines' processes are the same" "$before" "$(processes_but "$first")"
   grep -E '^(error|now|next)|rollout' <<<"$said" | cut -c1-160 | sed 's/^/   | /'
   all_serve
 }
-bad mi 901 "MI refuses to start"
-bad apim 901 "API-M refuses to start"
-bad apim 902 "API-M is ready and answers 503"
-bad apim 903 "API-M is ready and has lost APIs"
-bad apim 904 "API-M turns bad 20 s after its start"
-bad apim 905 "API-M is slow"
+bad mi 901 "MI refuses to start" 'did not start'
+bad apim 901 "API-M refuses to start" 'did not start'
+bad apim 902 "API-M is ready and answers 503" 'answers 503|serves 0 of the 4 '
+bad apim 903 "API-M is ready and has lost APIs" 'serves 1 of the 4 .*lost-too'
+bad apim 904 "API-M turns bad 20 s after its start" 'answers 50[0-9]|requests failed'
+bad apim 905 "API-M is slow" 'ms to be answered'
 
 step "the state before is whole: a run finds nothing to do, and there is nothing to go back to"
 deploy
