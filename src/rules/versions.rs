@@ -61,11 +61,11 @@ pub const RULES: &[Rule] = &[
     Rule {
         id: "versions-06",
         title: "MI and SI are of no newer line than those that came out beside API-M's",
-        severity: Severity::Warning,
+        severity: Severity::Error,
         stage: Stage::Plan,
         why: "announcing services is made for the API-M of the same days: MI and its API-M were bound until the version of the \
-            catalog's API could be chosen. No page of WSO2 forbids the pair, and none says that it was tested",
-        fix: "take the line that is named, or try out that services appear in the catalog, and accept the rule with that",
+            catalog's API could be chosen. No page of WSO2 says that the pair was tested",
+        fix: "take the line that is named, or try out that services appear in the catalog, and say so in accepted_rules",
         source: "docs-apim get-started/about-this-release.md of 4.1 and later; releases of wso2/product-integrator-mi and \
             wso2/streaming-integrator; wso2/api-manager#2084, #5170; docs-apim 4.5 product-compatibility.md names neither",
         check: newer_than_api_manager,
