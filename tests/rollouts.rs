@@ -109,21 +109,27 @@ async fn who_needs_nothing_stays_in() {
     assert_eq!(site.done_to("n3"), CHANGED);
 }
 
-/// A dry run runs no command, so nobody knows what comes after the condition: it may stop the node.
-#[tokio::test(flavor = "multi_thread")]
-async fn who_cannot_be_looked_at_is_taken_out_for_its_steps() {
-    let site = Site::new(&["n1", "n2"]).await;
-    let main = fs::read_to_string(site.path("roles/node/tasks/main.yaml")).unwrap();
-    let ask = "---
+/// A condition on what a command answers, before anything else of the role.
+fn ask_first(site: &Site, answer: &str) {
+    let ask = format!(
+        "---
 - name: Ask something
-  command: echo yes
+  command: echo {answer}
   register: answer
   changed_when: false
 
 - name: Hold the answer against what is wanted
-  assert: { that: answer.stdout == \"yes\" }
-";
-    site.write("roles/node/tasks/main.yaml", &main.replace("---", ask));
+  assert: {{ that: answer.stdout == \"yes\" }}
+"
+    );
+    site.edit("roles/node/tasks/main.yaml", "---", &ask);
+}
+
+/// A dry run runs no command, so nobody knows what comes after the condition: it may stop the node.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_be_looked_at_is_taken_out_for_its_steps() {
+    let site = Site::new(&["n1", "n2"]).await;
+    ask_first(&site, "yes");
     site.run(&[]).await.is(0);
     let each = ["n1", "n2"].map(|node| CHANGED.map(|word| format!("{word} {node}")));
     assert_eq!(site.log(), each.concat());
@@ -133,17 +139,7 @@ async fn who_cannot_be_looked_at_is_taken_out_for_its_steps() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_cannot_be_looked_at_and_fails_gets_no_old_state() {
     let site = Site::new(&["n1", "n2"]).await;
-    let main = fs::read_to_string(site.path("roles/node/tasks/main.yaml")).unwrap();
-    let ask = "---
-- name: Ask something
-  command: echo no
-  register: answer
-  changed_when: false
-
-- name: Hold the answer against what is wanted
-  assert: { that: answer.stdout == \"yes\" }
-";
-    site.write("roles/node/tasks/main.yaml", &main.replace("---", ask));
+    ask_first(&site, "no");
     site.run(&[])
         .await
         .is(8)
